@@ -1,0 +1,121 @@
+//! One error type for the whole program: what happened, why, and what to do next.
+
+use std::fmt;
+
+/// How a run ended, as the number the shell sees. The same in every output format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExitCode {
+    /// Ready (warnings allowed), or done.
+    Ready = 0,
+    /// A check failed, or a change failed.
+    Failed = 1,
+    /// Usage or configuration: nothing was touched.
+    Usage = 2,
+    /// Nothing failed, but something could not be determined.
+    Undetermined = 3,
+    /// Another run holds this box.
+    Locked = 4,
+    /// Interrupted: run it again.
+    Interrupted = 5,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// What sort of thing went wrong; it decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command line asks for something that cannot be done.
+    Usage,
+    /// `config.toml`, or a file that it names, is wrong.
+    Config,
+    /// The box did not answer: no route, closed port, silent port, unknown host.
+    Unreachable,
+    /// The box answered and refused the login.
+    Authentication,
+    /// The box showed another host key than the one on record.
+    HostKey,
+    /// Something was attempted and did not succeed.
+    Failed,
+    /// Another run holds this box.
+    Locked,
+    /// The person, or a signal, ended the run.
+    Interrupted,
+}
+
+/// An error for its reader: what happened to which thing, why, and what to do next.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct Error {
+    pub kind: ErrorKind,
+    /// What happened, to which thing. One sentence, no trailing full stop.
+    pub message: String,
+    /// Why, in the words of the program or system that said it.
+    pub cause: Option<String>,
+    /// What to do next, one sentence or command each.
+    pub hints: Vec<String>,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            cause: None,
+            hints: Vec::new(),
+        }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, message)
+    }
+
+    /// Adds why it happened.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Adds something to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self.kind {
+            ErrorKind::Usage | ErrorKind::Config => ExitCode::Usage,
+            ErrorKind::Unreachable | ErrorKind::Authentication | ErrorKind::HostKey => {
+                ExitCode::Undetermined
+            }
+            ErrorKind::Failed => ExitCode::Failed,
+            ErrorKind::Locked => ExitCode::Locked,
+            ErrorKind::Interrupted => ExitCode::Interrupted,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)?;
+        match &self.cause {
+            Some(cause) => write!(out, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}

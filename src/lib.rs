@@ -1,0 +1,11 @@
+//! `dwenv` makes sure that every machine of a hands-on Docker workshop is ready before it starts.
+//!
+//! `docs/architecture.md` is the map of these rooms.
+
+pub mod error;
+pub mod events;
+pub mod quote;
+pub mod secret;
+pub mod target;
+pub mod transport;
+pub mod workshop;

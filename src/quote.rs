@@ -1,0 +1,83 @@
+//! One quoting function for each language a value can travel in.
+
+/// Quotes any text as one word of POSIX sh.
+#[must_use]
+pub fn sh(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Quotes any text as an SQL string literal, whatever `standard_conforming_strings` says.
+///
+/// A NUL cannot stand in an SQL text; PostgreSQL refuses it, so it is left to the server to say so.
+#[must_use]
+pub fn sql(text: &str) -> String {
+    let doubled = text.replace('\'', "''");
+    if doubled.contains('\\') {
+        format!(" E'{}'", doubled.replace('\\', r"\\"))
+    } else {
+        format!("'{doubled}'")
+    }
+}
+
+/// Quotes any text as an SQL identifier.
+#[must_use]
+pub fn sql_identifier(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    const AWKWARD: &[&str] = &[
+        "",
+        "plain",
+        "two words",
+        "it's",
+        "''",
+        "\"double\"",
+        "$(reboot)",
+        "`reboot`",
+        "${HOME}",
+        "a\\b",
+        "line one\nline two",
+        "tab\there",
+        "naïve – ✓ 日本",
+        "-n",
+        "*",
+        "~",
+        "!history",
+        ";&|<>#",
+    ];
+
+    #[test]
+    #[cfg(unix)]
+    fn sh_reads_back_every_awkward_text_as_one_unchanged_word() {
+        for text in AWKWARD {
+            let program = format!("printf '%s|' {}", sh(text));
+            let output = Command::new("sh").arg("-c").arg(&program).output().unwrap();
+            assert_eq!(
+                String::from_utf8(output.stdout).unwrap(),
+                format!("{text}|")
+            );
+        }
+    }
+
+    #[test]
+    fn plain_words_stay_readable() {
+        assert_eq!(sh("/etc/apt/sources.list"), "/etc/apt/sources.list");
+        assert_eq!(sh("a b"), "'a b'");
+    }
+
+    #[test]
+    fn sql_doubles_quotes_and_escapes_backslashes() {
+        assert_eq!(sql("it's"), "'it''s'");
+        assert_eq!(sql(r"a\'b"), r" E'a\\''b'");
+        assert_eq!(sql_identifier(r#"odd"name"#), r#""odd""name""#);
+    }
+}

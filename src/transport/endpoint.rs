@@ -1,0 +1,39 @@
+//! Everything that is needed to open a connection to one box.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// Where an SSH server listens, who logs in there, with what, and which host key is expected.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// What people call this box: the target as written, such as `vagrant` or `ssh://me@host`.
+    pub name: String,
+    /// Name or address to connect to.
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    /// Private keys to offer, in this order, each in OpenSSH or PEM format.
+    pub identities: Vec<PathBuf>,
+    /// Whether the agent's identities are offered after the files.
+    pub use_agent: bool,
+    /// Offered last, by the methods `password` and `keyboard-interactive`.
+    pub password: Option<Secret>,
+    pub host_key: HostKeyPolicy,
+    /// How long the whole of connecting may take: TCP, handshake and login together.
+    pub timeout: Duration,
+}
+
+/// Which host key is the right one.
+#[derive(Clone, Debug)]
+pub enum HostKeyPolicy {
+    /// As OpenSSH does: look the host up in these files, and write a first contact to the first one.
+    KnownHosts {
+        files: Vec<PathBuf>,
+        accept_new: bool,
+    },
+    /// A box that dwenv or Vagrant made: its key is recorded under the machine's own id at the first
+    /// contact, because all such boxes share one address.
+    Pinned { machine_id: String, file: PathBuf },
+}
