@@ -2,8 +2,10 @@
 //!
 //! `docs/architecture.md` is the map of these rooms.
 
+pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod provision;
 pub mod quote;
 pub mod secret;
 pub mod target;

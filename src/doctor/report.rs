@@ -1,0 +1,128 @@
+//! What doctor found, as data. `output` tells it; nothing here prints.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::ExitCode;
+
+/// The five outcomes of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Pass,
+    /// Works, but will not for long, or not for everybody.
+    Warn,
+    Fail,
+    /// Not judged, because of a named check.
+    Skip,
+    /// Could not be determined: never a pass, never a fail.
+    Unknown,
+}
+
+/// Where a check looks from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    Laptop,
+    Box,
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    You,
+    Organiser,
+    It,
+}
+
+/// How a finding is mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// One sentence: what to do.
+    pub text: String,
+    /// Commands to type, each complete and with its real values; none where typing does not help.
+    pub commands: Vec<String>,
+    pub by: By,
+}
+
+/// The verdict on one check.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Stable: `scope.subject.aspect`.
+    pub id: String,
+    /// What is true when the check passes, such as "Docker's daemon runs".
+    pub title: String,
+    pub scope: Scope,
+    pub status: Status,
+    /// What was seen, one line, or a few where a list is needed.
+    pub summary: String,
+    /// For a skipped check: the check that must pass first.
+    pub because: Option<String>,
+    pub remedy: Option<Remedy>,
+    #[serde(rename = "duration_ms", serialize_with = "as_milliseconds")]
+    pub duration: Duration,
+}
+
+fn as_milliseconds<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How many findings ended in each outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub pass: usize,
+    pub warn: usize,
+    pub fail: usize,
+    pub skip: usize,
+    pub unknown: usize,
+}
+
+/// Everything doctor found on one target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema_version: u32,
+    pub target: String,
+    pub ready: bool,
+    pub counts: Counts,
+    /// In the order of `needs`: a cause stands before what follows from it.
+    pub checks: Vec<Finding>,
+}
+
+impl Report {
+    #[must_use]
+    pub fn new(target: impl Into<String>, checks: Vec<Finding>) -> Self {
+        let mut counts = Counts::default();
+        for check in &checks {
+            *match check.status {
+                Status::Pass => &mut counts.pass,
+                Status::Warn => &mut counts.warn,
+                Status::Fail => &mut counts.fail,
+                Status::Skip => &mut counts.skip,
+                Status::Unknown => &mut counts.unknown,
+            } += 1;
+        }
+        Self {
+            schema_version: 1,
+            target: target.into(),
+            ready: counts.fail == 0 && counts.unknown == 0 && counts.skip == 0,
+            counts,
+            checks,
+        }
+    }
+
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if self.counts.fail > 0 {
+            ExitCode::Failed
+        } else if self.ready {
+            ExitCode::Ready
+        } else {
+            ExitCode::Undetermined
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! From drifts to changes, and from changes to a box that is as declared.
+
+pub mod outcome;

@@ -1,0 +1,80 @@
+//! What provision planned and did, as data. `output` tells it; nothing here prints.
+
+use serde::Serialize;
+
+use crate::error::ExitCode;
+
+/// One line of a plan, as shown and as reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedChange {
+    /// The check that this change makes pass.
+    pub check: String,
+    /// What will be done, imperative, such as "Install docker.io, postgresql".
+    pub title: String,
+    /// Unified differences of files, SQL to be run: what `--diff` shows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    pub status: ChangeStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The path in the box, or the database.
+    pub subject: String,
+    /// Unified diff, or the SQL text.
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "state", content = "reason")]
+pub enum ChangeStatus {
+    Planned,
+    Done,
+    Failed(String),
+    /// An earlier change failed, so this one was not tried.
+    NotTried,
+}
+
+/// A drift for which provision makes no change, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unchanged {
+    pub check: String,
+    pub reason: String,
+    /// Whether it could not be determined (exit 3), rather than is wrong (exit 1).
+    pub undetermined: bool,
+}
+
+/// What provision planned for one target and, unless it was only asked to plan, did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub schema_version: u32,
+    pub target: String,
+    /// Whether changes were made, or only shown.
+    pub applied: bool,
+    pub changes: Vec<PlannedChange>,
+    pub unchanged: Vec<Unchanged>,
+    /// What the person should know: files that were kept, for example.
+    pub notes: Vec<String>,
+    /// Checks whose drift was still there when the box was probed again after an apply.
+    pub remaining: Vec<String>,
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if !self.applied {
+            return ExitCode::Ready;
+        }
+        let failed = self
+            .changes
+            .iter()
+            .any(|change| change.status != ChangeStatus::Done);
+        if failed || !self.remaining.is_empty() || self.unchanged.iter().any(|u| !u.undetermined) {
+            ExitCode::Failed
+        } else if self.unchanged.is_empty() {
+            ExitCode::Ready
+        } else {
+            ExitCode::Undetermined
+        }
+    }
+}
