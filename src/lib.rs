@@ -5,8 +5,10 @@
 pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod facts;
 pub mod provision;
 pub mod quote;
+pub mod resources;
 pub mod secret;
 pub mod target;
 pub mod transport;

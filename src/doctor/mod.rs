@@ -1,3 +1,62 @@
 //! Findings in the order of their `needs`: what doctor says.
 
 pub mod report;
+
+use std::collections::HashMap;
+
+use crate::facts::Facts;
+use crate::resources::{self, Check, Context, Judgement, State};
+use report::{Finding, Status};
+
+/// Judges every check that applies, a cause before what follows from it.
+#[must_use]
+pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
+    // For each check that does not hold: the check at the root of it.
+    let mut roots: HashMap<&str, &str> = HashMap::new();
+    let mut findings = Vec::new();
+    for (kind, check) in resources::in_order(context) {
+        let root = check.needs.iter().find_map(|need| roots.get(need).copied());
+        let finding = match root {
+            Some(root) => skipped(check, root),
+            None => found(check, kind.judge(check, context, facts), facts),
+        };
+        match finding.status {
+            Status::Pass | Status::Warn => {}
+            Status::Skip => drop(roots.insert(check.id, root.unwrap_or(check.id))),
+            Status::Fail | Status::Unknown => drop(roots.insert(check.id, check.id)),
+        }
+        findings.push(finding);
+    }
+    findings
+}
+
+fn found(check: &Check, state: State<Judgement>, facts: &Facts) -> Finding {
+    let (status, summary, remedy) = match state {
+        State::AsDeclared(seen) => (Status::Pass, seen, None),
+        State::Unknown(reason) => (Status::Unknown, reason, None),
+        State::Drifted(judgement) => (judgement.status, judgement.summary, judgement.remedy),
+    };
+    Finding {
+        id: check.id.to_owned(),
+        title: check.title.to_owned(),
+        scope: check.scope(),
+        status,
+        summary,
+        because: None,
+        remedy,
+        duration: facts.records().duration(check.probe),
+    }
+}
+
+fn skipped(check: &Check, root: &str) -> Finding {
+    Finding {
+        id: check.id.to_owned(),
+        title: check.title.to_owned(),
+        scope: check.scope(),
+        status: Status::Skip,
+        summary: format!("not judged, because of {root}"),
+        because: Some(root.to_owned()),
+        remedy: None,
+        duration: std::time::Duration::ZERO,
+    }
+}

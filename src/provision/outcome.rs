@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use crate::doctor::report::Status;
 use crate::error::ExitCode;
 
 /// One line of a plan, as shown and as reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedChange {
-    /// The check that this change makes pass.
-    pub check: String,
+    /// The checks that this change makes pass.
+    pub checks: Vec<String>,
     /// What will be done, imperative, such as "Install docker.io, postgresql".
     pub title: String,
     /// Unified differences of files, SQL to be run: what `--diff` shows.
@@ -40,8 +41,8 @@ pub enum ChangeStatus {
 pub struct Unchanged {
     pub check: String,
     pub reason: String,
-    /// Whether it could not be determined (exit 3), rather than is wrong (exit 1).
-    pub undetermined: bool,
+    /// How grave it is, by the same judgement as doctor's: `fail`, `warn`, or `unknown`.
+    pub status: Status,
 }
 
 /// What provision planned for one target and, unless it was only asked to plan, did.
@@ -69,12 +70,13 @@ impl Outcome {
             .changes
             .iter()
             .any(|change| change.status != ChangeStatus::Done);
-        if failed || !self.remaining.is_empty() || self.unchanged.iter().any(|u| !u.undetermined) {
+        let left = |status| self.unchanged.iter().any(|item| item.status == status);
+        if failed || !self.remaining.is_empty() || left(Status::Fail) {
             ExitCode::Failed
-        } else if self.unchanged.is_empty() {
-            ExitCode::Ready
-        } else {
+        } else if left(Status::Unknown) {
             ExitCode::Undetermined
+        } else {
+            ExitCode::Ready
         }
     }
 }

@@ -1,0 +1,66 @@
+//! What is asked, and from where.
+
+use std::time::Duration;
+
+use crate::workshop::Password;
+
+/// One question. Its id names the record that answers it.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    pub id: &'static str,
+    pub question: Question,
+    /// After this long the probe is stopped, with its children.
+    pub deadline: Duration,
+}
+
+/// A question and the place it is asked from.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// A fragment of POSIX sh for the login user's shell; as root it runs just the same. `$1` is the
+    /// login user's home, `$2` the user's name.
+    Login(String),
+    /// A fragment of POSIX sh that needs root. `$1` and `$2` as above.
+    Root(String),
+    /// Docker's API, over the session, with the login user's rights.
+    Docker,
+    /// A login to PostgreSQL at the box's own loopback address, over the session.
+    SqlLogin {
+        port: u16,
+        role: String,
+        database: String,
+        password: Password,
+    },
+    /// `GET /` at the box's own loopback address, over the session.
+    Http { port: u16 },
+    /// A connection from the laptop to this port of the box, by each way there is.
+    Reach { port: u16, service: Service },
+    /// A program on the laptop.
+    Laptop(LaptopProgram),
+}
+
+/// What has to answer at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Http,
+    Postgres,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaptopProgram {
+    Vagrant,
+    VirtualBox,
+}
+
+/// The deadline of a probe that asks one local program.
+const USUAL_DEADLINE: Duration = Duration::from_secs(8);
+
+impl Probe {
+    #[must_use]
+    pub fn new(id: &'static str, question: Question) -> Self {
+        Self {
+            id,
+            question,
+            deadline: USUAL_DEADLINE,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The programs that run on the box: one for all shell probes, sent on the stdin of one exec.
+//!
+//! A fixed loader in argv reads exactly the announced number of program bytes; what follows on stdin is
+//! left for the program. (A shell that read its script from stdin would swallow what follows.)
+
+use crate::quote;
+
+use super::probe::{Probe, Question};
+
+/// The records that the program itself makes: who logged in, whether it is root, and what was said on
+/// stderr by the login shell, sudo and the fragments.
+pub const LOGIN: &str = "login";
+pub const ELEVATED: &str = "elevated";
+pub const NOISE: &str = "noise";
+
+/// Reads `$1` bytes of program from stdin and runs them.
+const LOADER: &str = r#"eval "$(head -c "$1")""#;
+
+/// The exit status by which the elevated program says that it did run; sudo never ends with it.
+const RAN: i32 = 97;
+
+/// A program for the box: the command line of its exec, and what goes to its stdin first.
+pub struct Program {
+    pub command: String,
+    pub stdin: Vec<u8>,
+    /// What every frame of this run begins with.
+    pub mark: String,
+}
+
+/// Makes frames, one at a time even when several processes answer at once.
+///
+/// The lock is a pipe that holds one line: to read the line is to take it. dash reads pipes byte by byte,
+/// so a reader never takes more than the line, and no program has to be started for it.
+const FRAMES: &str = r#"
+frame() { read -r _ <&9; printf '\n%s %s %s %s %s\n%s' "$mark" "$1" "$2" "$3" "${#4}" "$4"; echo >&9; }
+centis() { read -r up _ </proc/uptime; up=${up%.*}${up#*.}; up=${up#"${up%%[!0]*}"}; }
+probe() {
+  centis; began=${up:-0}
+  out=$(timeout -k 1 "$2" sh -c "$3" dwenv "$home" "$user"); status=$?
+  centis; frame "$1" "$status" "$(( (${up:-0} - began) * 10 ))" "$out"
+}
+"#;
+
+/// The one program that answers all `probes` of the kinds `Login` and `Root`.
+///
+/// It starts as the login user, says who that is, and elevates once. Where sudo refuses, the same
+/// program runs with the login user's rights, and what needs root is answered as refused.
+#[must_use]
+pub fn probing(probes: &[Probe], mark: &str) -> Program {
+    let body = probing_body(probes);
+    let start = format!(
+        r#"LC_ALL=C; export LC_ALL
+who=$(id)
+id=${{who#uid=}}; id=${{id%%(*}}
+user=${{who#*\(}}; user=${{user%%)*}}
+mark={mark}
+said="$who
+home=$HOME
+shell=$SHELL"
+printf '\n%s {LOGIN} 0 0 %s\n%s' "$mark" "${{#said}}" "$said"
+if [ "$id" = 0 ]; then
+  elevated=yes; home=$HOME
+  eval "$(head -c {length})"
+else
+  command -v sudo >/dev/null && sudo -n sh -c {loader} dwenv {length} "$HOME" "$user"
+  if [ $? -ne {RAN} ]; then
+    elevated=no; home=$HOME
+    eval "$(head -c {length})"
+  fi
+fi
+"#,
+        loader = quote::sh(&format!(
+            "elevated=yes; home=$2; user=$3; mark={mark}; {LOADER}"
+        )),
+        length = body.len(),
+    );
+    Program {
+        command: format!("exec sh -c {} dwenv {}", quote::sh(LOADER), start.len()),
+        stdin: [start.into_bytes(), body.into_bytes()].concat(),
+        mark: mark.to_owned(),
+    }
+}
+
+fn probing_body(probes: &[Probe]) -> String {
+    let mut body = String::from("LC_ALL=C; export LC_ALL\nPATH=$PATH:/usr/sbin:/sbin\n");
+    body.push_str(FRAMES);
+    // The pipe of the lock is made by a pipeline; its reader holds both ends, so it outlives the writer.
+    body.push_str("echo | {\nexec 9<>/proc/self/fd/0 </dev/null\n");
+    body.push_str(&format!("frame {ELEVATED} 0 0 \"$elevated\"\n"));
+    for probe in probes {
+        let (text, needs_root) = match &probe.question {
+            Question::Login(text) => (text, false),
+            Question::Root(text) => (text, true),
+            _ => continue,
+        };
+        let seconds = probe.deadline.as_secs().max(1);
+        let line = format!("probe {} {seconds} {} &\n", probe.id, quote::sh(text));
+        if needs_root {
+            body.push_str(&format!("[ $elevated = no ] || {{\n{line}}}\n"));
+        } else {
+            body.push_str(&line);
+        }
+    }
+    body.push_str(&format!("wait\n}}\nexit {RAN}\n"));
+    body
+}

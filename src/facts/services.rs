@@ -1,0 +1,238 @@
+//! Services of the box asked in their own protocol, over tunnels of the one session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
+use bollard::{BollardRequest, Docker};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::record::{Record, RecordStatus};
+use crate::error::{Error, Result};
+use crate::transport::{Transport, Tunnel};
+use crate::workshop::Password;
+
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+/// Bollard's own limit on one request, in seconds; a pull of an image is many reads within one.
+const DOCKER_TIMEOUT: u64 = 600;
+/// What is read of a web page that is not the server's.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+/// What Docker's API answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Api {
+    pub version: String,
+    /// References of all images, such as `python:3-slim`.
+    pub images: Vec<String>,
+    /// Running containers.
+    pub containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    pub name: String,
+    /// Ports of the box that it publishes.
+    pub ports: Vec<u16>,
+}
+
+/// What the server answered to `GET /`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub status: u16,
+    /// `count` of the answer, when it is of the server's own form.
+    pub count: Option<u64>,
+    /// The reason that the server gives, or the beginning of what else was said.
+    pub reason: String,
+}
+
+/// Docker's API, behind the box's socket.
+///
+/// # Errors
+/// When the login user may not use the socket, or nobody listens there.
+pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<Docker> {
+    let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
+    let sender = http_client(tunnel).await?;
+    let sender = Arc::new(tokio::sync::Mutex::new(sender));
+    let send = move |request: BollardRequest| {
+        let sender = sender.clone();
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            // Over a socket there is no authority, only a path.
+            if let Some(path) = head.uri.path_and_query() {
+                head.uri = path.as_str().parse().unwrap_or(head.uri);
+            }
+            let host = hyper::header::HeaderValue::from_static("docker");
+            head.headers.insert(hyper::header::HOST, host);
+            let mut sender = sender.lock().await;
+            sender.ready().await?;
+            let response = sender.send_request(BollardRequest::from_parts(head, body));
+            response.await.map_err(bollard::errors::Error::from)
+        })
+    };
+    let version = bollard::API_DEFAULT_VERSION;
+    Docker::connect_with_custom_transport(send, Some("http://docker"), DOCKER_TIMEOUT, version)
+        .map_err(docker_error)?
+        .negotiate_version()
+        .await
+        .map_err(docker_error)
+}
+
+/// Says what Docker's API answered, for the reader.
+#[must_use]
+pub fn docker_error(error: bollard::errors::Error) -> Error {
+    match error {
+        bollard::errors::Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => Error::failed(format!("Docker answered {status_code}")).because(message),
+        other => Error::failed("Docker's API did not answer as it should").because(other),
+    }
+}
+
+async fn http_client<B>(tunnel: Tunnel) -> Result<hyper::client::conn::http1::SendRequest<B>>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tunnel))
+        .await
+        .map_err(|error| Error::failed("HTTP over the tunnel failed").because(error))?;
+    tokio::spawn(async move {
+        // Its end is seen by whoever waits for an answer.
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+/// Version, images and containers, as [`Api`].
+pub async fn docker(transport: Arc<dyn Transport>) -> Record {
+    let docker = match connect_docker(transport).await {
+        Ok(docker) => docker,
+        Err(error) => return Record::refused(error.to_string()),
+    };
+    match ask_docker(&docker).await {
+        Ok(api) => json_record(&api),
+        Err(error) => Record::refused(docker_error(error).to_string()),
+    }
+}
+
+async fn ask_docker(docker: &Docker) -> Result<Api, bollard::errors::Error> {
+    let version = docker.version().await?.version.unwrap_or_default();
+    let images = docker.list_images(None::<ListImagesOptions>).await?;
+    let containers = docker
+        .list_containers(None::<ListContainersOptions>)
+        .await?;
+    let container = |summary: bollard::models::ContainerSummary| Container {
+        name: summary
+            .names
+            .and_then(|names| names.into_iter().next())
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
+        ports: summary
+            .ports
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|port| port.public_port)
+            .collect(),
+    };
+    Ok(Api {
+        version,
+        images: images
+            .into_iter()
+            .flat_map(|image| image.repo_tags)
+            .collect(),
+        containers: containers.into_iter().map(container).collect(),
+    })
+}
+
+/// A login with the declared password; a refusal is recorded with its SQLSTATE.
+pub async fn sql_login(
+    transport: &dyn Transport,
+    port: u16,
+    role: &str,
+    database: &str,
+    password: &Password,
+) -> Record {
+    let tunnel = match transport.open_tcp("127.0.0.1", port).await {
+        Ok(tunnel) => tunnel,
+        Err(error) => return Record::refused(error.to_string()),
+    };
+    let mut config = tokio_postgres::Config::new();
+    config
+        .user(role)
+        .dbname(database)
+        .password(password.reveal())
+        .application_name("dwenv")
+        .connect_timeout(Duration::from_secs(5));
+    match config.connect_raw(tunnel, tokio_postgres::NoTls).await {
+        Ok(_) => Record::done("logged in"),
+        Err(error) => match error.as_db_error() {
+            Some(refusal) => Record {
+                status: RecordStatus::Done(1),
+                ..json_record(&json!({
+                    "code": refusal.code().code(),
+                    "message": refusal.message(),
+                }))
+            },
+            None => Record::refused(error.to_string()),
+        },
+    }
+}
+
+/// The server's answer to `GET /`, as [`Answer`]. What the rows hold is not recorded.
+pub async fn http(transport: &dyn Transport, port: u16) -> Record {
+    let tunnel = match transport.open_tcp("127.0.0.1", port).await {
+        Ok(tunnel) => tunnel,
+        Err(error) => return Record::refused(error.to_string()),
+    };
+    match get(tunnel).await {
+        Ok(answer) => json_record(&answer),
+        Err(error) => Record::refused(error.to_string()),
+    }
+}
+
+async fn get(tunnel: Tunnel) -> Result<Answer> {
+    let failed =
+        |error: hyper::Error| Error::failed("the server gave no HTTP answer").because(error);
+    let mut sender = http_client(tunnel).await?;
+    let request = hyper::Request::get("/")
+        .header(hyper::header::HOST, "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Error::failed("no request could be made").because(error))?;
+    let response = sender.send_request(request).await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let body = http_body_util::Limited::new(response.into_body(), LONGEST_ANSWER);
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| Error::failed("the server's answer broke off").because(error))?
+        .to_bytes();
+    let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    let field = |names: &[&str]| {
+        let json = json.as_ref()?;
+        let text = names.iter().find_map(|name| json.get(name)?.as_str());
+        text.map(str::to_owned)
+    };
+    Ok(Answer {
+        status,
+        count: json.as_ref().and_then(|json| json.get("count")?.as_u64()),
+        reason: match (status, field(&["reason", "error", "detail"])) {
+            (200, _) => String::new(),
+            (_, Some(reason)) => reason,
+            (_, None) => String::from_utf8_lossy(&body).chars().take(200).collect(),
+        },
+    })
+}
+
+fn json_record(value: &impl serde::Serialize) -> Record {
+    match serde_json::to_string(value) {
+        Ok(json) => Record::done(json),
+        Err(error) => Record::refused(error.to_string()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Folds the resources' plans into steps: each change is planned on the facts that the earlier ones leave.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::outcome::{ChangeStatus, PlannedChange, Unchanged};
+use crate::doctor::report::{Scope, Status};
+use crate::facts::Facts;
+use crate::resources::change::{Action, Change, Plan};
+use crate::resources::{self, Context, State};
+
+/// What is to be done to one box, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plans {
+    pub steps: Vec<Step>,
+    pub unchanged: Vec<Unchanged>,
+}
+
+/// One change, with the checks that it makes pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub checks: Vec<String>,
+    pub change: Change,
+}
+
+impl Step {
+    #[must_use]
+    pub fn shown(&self) -> PlannedChange {
+        PlannedChange {
+            checks: self.checks.clone(),
+            title: self.change.title.clone(),
+            differences: self.change.differences.clone(),
+            status: ChangeStatus::Planned,
+        }
+    }
+}
+
+/// Plans every change that the box needs. The facts are afterwards those of the box as it will be.
+#[must_use]
+pub fn plan(context: Context, facts: &Facts) -> Plans {
+    let mut plans = Plans::default();
+    let mut blocked: HashSet<&str> = HashSet::new();
+    for (kind, check) in resources::in_order(context) {
+        if check.scope() == Scope::Laptop {
+            continue;
+        }
+        if check.needs.iter().any(|need| blocked.contains(need)) {
+            blocked.insert(check.id);
+            continue;
+        }
+        let status = match kind.judge(check, context, facts) {
+            State::Drifted(judgement) => judgement.status,
+            State::Unknown(_) => Status::Unknown,
+            State::AsDeclared(_) => continue,
+        };
+        let leave = |reason: String| Unchanged {
+            check: check.id.to_owned(),
+            reason,
+            status,
+        };
+        match kind.plan(check, context, facts) {
+            State::AsDeclared(_) => {}
+            State::Drifted(Plan::Change(change)) => plans.add(check.id, change),
+            State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {
+                plans.unchanged.push(leave(reason));
+                if status != Status::Warn {
+                    blocked.insert(check.id);
+                }
+            }
+        }
+    }
+    plans
+}
+
+impl Plans {
+    /// Adds a change. Packages go into the transaction that is already planned, if there is one: one run
+    /// of apt is faster than several, and none is needed before the first of them.
+    fn add(&mut self, check: &str, change: Change) {
+        let transaction = self
+            .steps
+            .iter_mut()
+            .find_map(|step| match &mut step.change.action {
+                Action::Install(packages) => {
+                    Some((&mut step.checks, &mut step.change.title, packages))
+                }
+                _ => None,
+            });
+        match (transaction, &change.action) {
+            (Some((checks, title, known)), Action::Install(packages)) => {
+                known.extend(packages.iter().cloned());
+                checks.push(check.to_owned());
+                *title = install_title(known);
+            }
+            _ => self.steps.push(Step {
+                checks: vec![check.to_owned()],
+                change,
+            }),
+        }
+    }
+}
+
+fn install_title(packages: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+    format!("Install {}", names.join(", "))
+}

@@ -1,0 +1,99 @@
+//! What `plan` answers: a change with its script, or the reason why none is made.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::provision::outcome::Difference;
+use crate::secret::Secret;
+
+/// What is to be done about a drift.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    Change(Change),
+    /// Nothing is done, for this reason.
+    Leave(String),
+}
+
+/// One change to the box.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Imperative, with the thing it is done to.
+    pub title: String,
+    pub action: Action,
+    /// What `--diff` shows.
+    pub differences: Vec<Difference>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Packages to install; those of all changes go into one transaction of apt.
+    Install(BTreeSet<String>),
+    /// A script for root's `sh`; it ends with a status other than 0 when it failed.
+    Script(Script),
+    /// Images to pull through Docker's API.
+    Pull(Vec<String>),
+}
+
+/// A script and the bytes that wait on its stdin. Contents and secrets travel on stdin only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Script {
+    pub sh: String,
+    pub stdin: Secret,
+}
+
+/// The script can be shown; what goes to its stdin may be a secret.
+impl fmt::Debug for Script {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{}\n({} bytes on stdin)",
+            self.sh,
+            self.stdin.reveal().len()
+        )
+    }
+}
+
+impl Plan {
+    pub fn install<I: IntoIterator<Item = S>, S: Into<String>>(packages: I) -> Self {
+        let packages: BTreeSet<String> = packages.into_iter().map(Into::into).collect();
+        let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+        Self::Change(Change {
+            title: format!("Install {}", names.join(", ")),
+            action: Action::Install(packages.clone()),
+            differences: Vec::new(),
+        })
+    }
+
+    pub fn script(title: impl Into<String>, sh: impl Into<String>) -> Self {
+        Self::script_reading(title, sh, "")
+    }
+
+    /// A script with content or a secret on its stdin.
+    pub fn script_reading(
+        title: impl Into<String>,
+        sh: impl Into<String>,
+        stdin: impl Into<String>,
+    ) -> Self {
+        Self::Change(Change {
+            title: title.into(),
+            action: Action::Script(Script {
+                sh: sh.into(),
+                stdin: Secret::new(stdin),
+            }),
+            differences: Vec::new(),
+        })
+    }
+
+    pub fn leave(reason: impl Into<String>) -> Self {
+        Self::Leave(reason.into())
+    }
+
+    /// Adds what `--diff` shows.
+    #[must_use]
+    pub fn showing(mut self, shown: Vec<Difference>) -> Self {
+        if let Self::Change(change) = &mut self {
+            change.differences = shown;
+        }
+        self
+    }
+}

@@ -1,0 +1,97 @@
+//! Files that dwenv puts into the box: written beside, synced, renamed; edited ones are kept.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::quote;
+
+/// A file as it shall be in the box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoxFile {
+    /// Absolute path in the box.
+    pub path: String,
+    /// The user that owns it; its group is that user's login group.
+    pub owner: String,
+    /// Octal permissions, such as `644`.
+    pub mode: &'static str,
+    #[serde(skip)]
+    pub content: String,
+}
+
+/// The line by which a script says that it kept a file, before the path.
+pub const KEPT: &str = "dwenv-kept ";
+
+/// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
+const WRITTEN: &str = "/var/lib/dwenv/written";
+
+/// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
+const PUT: &str = r#"put() {
+  new=$1.dwenv-new
+  head -c "$4" >"$new"
+  chown "$2:" "$new"; chmod "$3" "$new"; sync "$new"
+  sum=$(sha256sum <"$new"); sum=${sum%% *}
+  if [ -e "$1" ]; then
+    old=$(sha256sum <"$1"); old=${old%% *}
+    if [ "$old" != "$sum" ] && ! grep -qxF "$old $1" "$written"; then
+      kept=$1.orig-$(date -u +%Y%m%dT%H%M%SZ)
+      cp -a "$1" "$kept"; sync "$kept"
+      echo "dwenv-kept $kept"
+    fi
+  fi
+  grep -qxF "$sum $1" "$written" || echo "$sum $1" >>"$written"
+  mv -T "$new" "$1"
+}
+"#;
+
+/// The script that writes `files`, and what goes to its stdin.
+#[must_use]
+pub fn write_script(files: &[BoxFile]) -> (String, String) {
+    let mut script = format!(
+        "written={WRITTEN}; mkdir -p {}; touch \"$written\"\n{PUT}",
+        parent(WRITTEN)
+    );
+    let mut stdin = String::new();
+    let mut folders: Vec<(&str, &str)> = Vec::new();
+    for file in files {
+        let folder = (parent(&file.path), file.owner.as_str());
+        if !folders.contains(&folder) {
+            folders.push(folder);
+            script.push_str(&format!(
+                "[ -d {folder} ] || install -d -o {owner} -g \"$(id -gn {owner})\" {folder}\n",
+                folder = quote::sh(folder.0),
+                owner = quote::sh(folder.1),
+            ));
+        }
+        script.push_str(&format!(
+            "put {} {} {} {}\n",
+            quote::sh(&file.path),
+            quote::sh(&file.owner),
+            file.mode,
+            file.content.len()
+        ));
+        stdin.push_str(&file.content);
+    }
+    (script, stdin)
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("/", |(folder, _)| folder)
+}
+
+#[must_use]
+pub fn sha256(content: &str) -> String {
+    let digest = Sha256::digest(content.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A unified diff from what is in the box to what shall be.
+#[must_use]
+pub fn unified_diff(path: &str, old: &str, new: &str) -> String {
+    similar::TextDiff::from_lines(old, new)
+        .unified_diff()
+        .header(
+            &format!("{path} (in the box)"),
+            &format!("{path} (declared)"),
+        )
+        .to_string()
+}

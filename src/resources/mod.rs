@@ -1,0 +1,208 @@
+//! What should be: one file a kind of resource, with its facts, `diff`, `judge` and `plan` together.
+//!
+//! To add a kind: write its file, and add its one line to [`ALL`].
+
+pub mod change;
+pub mod docker;
+pub mod files;
+pub mod packages;
+pub mod ports;
+pub mod postgres;
+pub mod reach;
+pub mod releases;
+pub mod server;
+pub mod system;
+pub mod units;
+
+use crate::doctor::report::{Remedy, Scope, Status};
+use crate::facts::{Facts, Probe, Unobserved};
+use crate::target::Provider;
+use crate::workshop::Workshop;
+
+pub use change::{Change, Plan};
+
+/// Every kind of resource, in the order in which ties between their checks are broken.
+pub const ALL: &[&dyn Kind] = &[
+    &reach::LaptopPrograms,
+    &system::System,
+    &ports::Ports,
+    &docker::Docker,
+    &postgres::Postgres,
+    &server::Server,
+    &reach::Reach,
+];
+
+/// The declaration, and what kind of target it is held against.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub workshop: &'a Workshop,
+    pub provider: &'a Provider,
+    /// The target as it was written, for remedies that name a command of dwenv.
+    pub target: &'a str,
+}
+
+/// One thing that is proved, by a stable id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// `scope.subject.aspect`.
+    pub id: &'static str,
+    /// What is true when it passes.
+    pub title: &'static str,
+    /// Checks that must pass before this one can be judged. Those that do not apply are passed over.
+    pub needs: &'static [&'static str],
+    /// The probe whose duration is this check's.
+    pub probe: &'static str,
+}
+
+impl Check {
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        if self.id.starts_with("laptop.") {
+            Scope::Laptop
+        } else {
+            Scope::Box
+        }
+    }
+}
+
+/// How a declared thing stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State<D> {
+    /// As declared; in words, what was seen.
+    AsDeclared(String),
+    Drifted(D),
+    Unknown(String),
+}
+
+/// What doctor says of a drift.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// `Warn`, `Fail`, or `Unknown` where the drift means that nothing more can be known.
+    pub status: Status,
+    /// What was seen.
+    pub summary: String,
+    pub remedy: Option<Remedy>,
+}
+
+/// A kind of resource.
+pub trait Resource {
+    type Drift;
+
+    fn checks(&self) -> &'static [Check];
+
+    /// Whether a check says anything about this declaration on this kind of target.
+    fn applies(&self, _check: &Check, _context: Context) -> bool {
+        true
+    }
+
+    fn probes(&self, workshop: &Workshop) -> Vec<Probe>;
+
+    /// The only place that knows what "right" means.
+    fn diff(&self, check: &Check, context: Context, facts: &Facts) -> State<Self::Drift>;
+
+    fn judge(&self, context: Context, facts: &Facts, drift: &Self::Drift) -> Judgement;
+
+    fn plan(&self, context: Context, facts: &Facts, drift: &Self::Drift) -> Plan;
+
+    /// What the facts will be once the planned change for this drift is made.
+    fn predict(&self, context: Context, facts: &Facts, drift: &Self::Drift);
+}
+
+/// A [`Resource`] without its type of drift, so that all kinds stand in one list.
+pub trait Kind: Sync {
+    fn checks(&self) -> &'static [Check];
+    fn applies(&self, check: &Check, context: Context) -> bool;
+    fn probes(&self, workshop: &Workshop) -> Vec<Probe>;
+    /// The check's state, a drift told in words.
+    fn judge(&self, check: &Check, context: Context, facts: &Facts) -> State<Judgement>;
+    /// The check's state, a drift turned into a plan; the facts are then those after the change.
+    fn plan(&self, check: &Check, context: Context, facts: &Facts) -> State<Plan>;
+}
+
+impl<R: Resource + Sync> Kind for R {
+    fn checks(&self) -> &'static [Check] {
+        Resource::checks(self)
+    }
+
+    fn applies(&self, check: &Check, context: Context) -> bool {
+        Resource::applies(self, check, context)
+    }
+
+    fn probes(&self, workshop: &Workshop) -> Vec<Probe> {
+        Resource::probes(self, workshop)
+    }
+
+    fn judge(&self, check: &Check, context: Context, facts: &Facts) -> State<Judgement> {
+        self.diff(check, context, facts)
+            .map(|drift| Resource::judge(self, context, facts, &drift))
+    }
+
+    fn plan(&self, check: &Check, context: Context, facts: &Facts) -> State<Plan> {
+        self.diff(check, context, facts).map(|drift| {
+            let plan = Resource::plan(self, context, facts, &drift);
+            if matches!(plan, Plan::Change(_)) {
+                self.predict(context, facts, &drift);
+            }
+            plan
+        })
+    }
+}
+
+impl<D> State<D> {
+    fn map<T>(self, change: impl FnOnce(D) -> T) -> State<T> {
+        match self {
+            Self::AsDeclared(seen) => State::AsDeclared(seen),
+            Self::Drifted(drift) => State::Drifted(change(drift)),
+            Self::Unknown(reason) => State::Unknown(reason),
+        }
+    }
+}
+
+impl<D> From<&Unobserved> for State<D> {
+    fn from(unobserved: &Unobserved) -> Self {
+        Self::Unknown(unobserved.0.clone())
+    }
+}
+
+/// The checks that apply, each after those that it needs; ties in the order of [`ALL`].
+#[must_use]
+pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
+    let mut waiting: Vec<(&'static dyn Kind, &'static Check)> = ALL
+        .iter()
+        .flat_map(|kind| kind.checks().iter().map(|check| (*kind, check)))
+        .filter(|(kind, check)| kind.applies(check, context))
+        .collect();
+    let mut ordered: Vec<(&'static dyn Kind, &'static Check)> = Vec::new();
+    while !waiting.is_empty() {
+        let free = waiting.iter().position(|(_, check)| {
+            let waits_for = |need: &&str| waiting.iter().any(|(_, other)| other.id == *need);
+            !check.needs.iter().any(waits_for)
+        });
+        // A circle of needs would be a fault in the list above; a test holds that there is none.
+        ordered.push(waiting.remove(free.unwrap_or(0)));
+    }
+    ordered
+}
+
+/// Every probe that the declared resources ask for, each once.
+#[must_use]
+pub fn probes(workshop: &Workshop) -> Vec<Probe> {
+    let mut probes: Vec<Probe> = Vec::new();
+    for probe in ALL.iter().flat_map(|kind| kind.probes(workshop)) {
+        if !probes.iter().any(|known| known.id == probe.id) {
+            probes.push(probe);
+        }
+    }
+    probes
+}
+
+/// Unwraps an observed fact in `diff`, or ends it with "unknown".
+macro_rules! observed {
+    ($facts:expr, $fact:ty) => {
+        match $facts.get::<$fact>().as_ref() {
+            Ok(fact) => fact.clone(),
+            Err(unobserved) => return State::from(unobserved),
+        }
+    };
+}
+use observed;

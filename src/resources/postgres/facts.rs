@@ -1,0 +1,268 @@
+//! What PostgreSQL is in the box: its clusters, and what the one on our port says of itself.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::facts::{Fact, Observed, Probe, Question, RecordStatus, Records, Unobserved};
+use crate::quote;
+use crate::workshop::{Column, Workshop};
+
+/// A cluster of postgresql-common: its version, name and declared port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    pub version: String,
+    pub name: String,
+    pub port: u16,
+}
+
+/// The clusters, and the server that answers at the declared port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clusters {
+    pub clusters: Vec<Cluster>,
+    pub server: Option<Server>,
+    /// What psql said where it did not succeed.
+    pub said: String,
+}
+
+/// A running server's own words, read as its superuser.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Server {
+    /// As `server_version_num` has it: 170004 is 17.4. 0 where it is only predicted.
+    pub version: u32,
+    pub listen: String,
+    pub rules: Vec<Rule>,
+    pub role: Option<Role>,
+    pub database: Option<Database>,
+    #[serde(skip)]
+    pub tables: Vec<ObservedTable>,
+}
+
+/// A line of `pg_hba_file_rules`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Rule {
+    pub line: u32,
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    #[serde(default)]
+    pub databases: Option<Vec<String>>,
+    #[serde(default)]
+    pub roles: Option<Vec<String>>,
+    #[serde(default)]
+    pub address: Option<String>,
+    #[serde(default)]
+    pub netmask: Option<String>,
+    #[serde(default)]
+    pub method: Option<String>,
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+impl Rule {
+    /// The address as `pg_hba.conf` writes it: a keyword, or a block such as `10.0.2.0/24`.
+    #[must_use]
+    pub fn block(&self) -> Option<String> {
+        let address = self.address.clone()?;
+        let Some(netmask) = &self.netmask else {
+            return Some(address);
+        };
+        let bits = match netmask.parse().ok()? {
+            IpAddr::V4(mask) => mask.to_bits().count_ones(),
+            IpAddr::V6(mask) => mask.to_bits().count_ones(),
+        };
+        Some(format!("{address}/{bits}"))
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Role {
+    pub can_login: bool,
+    pub superuser: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Database {
+    pub owner: String,
+}
+
+/// A table as the catalogue has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ObservedTable {
+    pub name: String,
+    pub owner: String,
+    pub columns: Vec<ObservedColumn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ObservedColumn {
+    pub name: String,
+    pub data_type: String,
+    pub not_null: bool,
+    pub default: Option<String>,
+    pub primary_key: bool,
+}
+
+impl From<&Column> for ObservedColumn {
+    fn from(declared: &Column) -> Self {
+        Self {
+            name: declared.name.clone(),
+            data_type: declared.data_type.clone(),
+            not_null: declared.not_null,
+            default: declared.default.clone(),
+            primary_key: declared.primary_key,
+        }
+    }
+}
+
+impl Clusters {
+    pub const PROBE: &str = "postgres";
+
+    #[must_use]
+    pub fn on_port(&self, port: u16) -> Option<&Cluster> {
+        self.clusters.iter().find(|cluster| cluster.port == port)
+    }
+}
+
+/// Lists every cluster with its port, one line each.
+const LIST_CLUSTERS: &str = r#"for conf in /etc/postgresql/*/*/postgresql.conf; do
+  [ -e "$conf" ] || continue
+  folder=${conf%/*}; rest=${folder#/etc/postgresql/}
+  port=$(sed -n 's/^[[:space:]]*port[[:space:]]*=[[:space:]]*\([0-9]*\).*/\1/p' "$conf")
+  echo "cluster ${rest%/*} ${rest#*/} ${port:-5432}"
+done
+"#;
+
+/// Runs psql as the superuser, by the local socket, reading SQL from stdin.
+pub const PSQL: &str = "HOME=/ PGCONNECT_TIMEOUT=5 setpriv --reuid=postgres --regid=postgres --clear-groups psql -XAtq";
+
+impl Fact for Clusters {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
+        let port = workshop.postgres.port;
+        let fragment = format!(
+            "{LIST_CLUSTERS}[ -S /run/postgresql/.s.PGSQL.{port} ] || exit 0\n\
+             {PSQL} -p {port} -d postgres 2>&1 <<'SQL'\n{}SQL\ntrue\n",
+            questions(workshop)
+        );
+        vec![Probe::new(Self::PROBE, Question::Root(fragment))]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        let text = records.text(Self::PROBE)?;
+        let mut clusters = Self::default();
+        let mut tables = Vec::new();
+        for line in text.lines() {
+            let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
+            if let Some(rest) = line.strip_prefix("cluster ") {
+                clusters.clusters.extend(read_cluster(rest));
+            } else if let Some(json) = line.strip_prefix("server ") {
+                clusters.server = Some(serde_json::from_str(json).map_err(garbled)?);
+            } else if let Some(json) = line.strip_prefix("tables ") {
+                tables = serde_json::from_str(json).map_err(garbled)?;
+            } else {
+                clusters.said.push_str(line);
+                clusters.said.push('\n');
+            }
+        }
+        if let Some(server) = &mut clusters.server {
+            server.tables = tables;
+        }
+        Ok(clusters)
+    }
+}
+
+fn read_cluster(line: &str) -> Option<Cluster> {
+    let mut words = line.split(' ');
+    Some(Cluster {
+        version: words.next()?.to_owned(),
+        name: words.next()?.to_owned(),
+        port: words.next()?.parse().ok()?,
+    })
+}
+
+/// The SQL that asks everything: first as seen from `postgres`, then inside the workshop's database.
+fn questions(workshop: &Workshop) -> String {
+    let postgres = &workshop.postgres;
+    let tables: Vec<String> = postgres
+        .tables
+        .iter()
+        .map(|t| quote::sql(&t.name))
+        .collect();
+    format!(
+        r"SELECT 'server ' || json_build_object(
+  'version', current_setting('server_version_num')::int,
+  'listen', current_setting('listen_addresses'),
+  'rules', (SELECT coalesce(json_agg(json_build_object('line', line_number, 'type', type,
+      'databases', database, 'roles', user_name, 'address', address, 'netmask', netmask,
+      'method', auth_method, 'error', error) ORDER BY line_number), '[]') FROM pg_hba_file_rules),
+  'role', (SELECT json_build_object('can_login', rolcanlogin, 'superuser', rolsuper)
+      FROM pg_roles WHERE rolname = {role}),
+  'database', (SELECT json_build_object('owner', pg_get_userbyid(datdba))
+      FROM pg_database WHERE datname = {database}))::text;
+\connect {connect}
+SELECT 'tables ' || coalesce(json_agg(json_build_object('name', c.relname,
+  'owner', pg_get_userbyid(c.relowner),
+  'columns', (SELECT json_agg(json_build_object('name', a.attname,
+      'data_type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
+      'default', pg_get_expr(d.adbin, d.adrelid),
+      'primary_key', coalesce(a.attnum = ANY (i.indkey), false)) ORDER BY a.attnum)
+    FROM pg_attribute a
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')::text
+FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+  AND c.relname IN ({tables});
+",
+        role = quote::sql(&postgres.role),
+        database = quote::sql(&postgres.database),
+        connect = quote::sql_identifier(&postgres.database),
+        tables = if tables.is_empty() {
+            "NULL".to_owned()
+        } else {
+            tables.join(", ")
+        },
+    )
+}
+
+/// How the login with the declared password ended; `None` when nothing answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleLogin(pub Option<Result<(), Refusal>>);
+
+/// PostgreSQL's refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Refusal {
+    /// SQLSTATE, such as `28P01`.
+    pub code: String,
+    pub message: String,
+}
+
+impl RoleLogin {
+    pub const PROBE: &str = "postgres_login";
+}
+
+impl Fact for RoleLogin {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
+        let postgres = &workshop.postgres;
+        let question = Question::SqlLogin {
+            port: postgres.port,
+            role: postgres.role.clone(),
+            database: postgres.database.clone(),
+            password: postgres.password.clone(),
+        };
+        vec![Probe::new(Self::PROBE, question)]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        let record = records.get(Self::PROBE);
+        match record.map(|record| &record.status) {
+            Some(RecordStatus::Done(0)) => Ok(Self(Some(Ok(())))),
+            Some(RecordStatus::Done(_)) => {
+                let output = record.map_or("", |record| &record.output);
+                serde_json::from_str(output)
+                    .map(|refusal| Self(Some(Err(refusal))))
+                    .map_err(|error| Unobserved(error.to_string()))
+            }
+            Some(RecordStatus::Refused(_)) => Ok(Self(None)),
+            _ => records.text(Self::PROBE).map(|_| Self(None)),
+        }
+    }
+}

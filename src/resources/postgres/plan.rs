@@ -1,0 +1,338 @@
+//! How PostgreSQL's drifts are mended, and what is so afterwards.
+
+use super::super::change::Plan;
+use super::super::packages::Packages;
+use super::super::releases;
+use super::super::units::{Unit, Units};
+use super::Drift;
+use super::facts::{
+    Cluster, Clusters, Database, ObservedColumn, ObservedTable, PSQL, Role, RoleLogin, Rule, Server,
+};
+use super::schema::SchemaDrift;
+use crate::facts::Facts;
+use crate::provision::outcome::Difference;
+use crate::quote;
+use crate::workshop::{Postgres, Table, Workshop};
+
+/// Where the lines that dwenv keeps in `pg_hba.conf` begin and end.
+const BLOCK_BEGIN: &str = "# dwenv: begin";
+const BLOCK_END: &str = "# dwenv: end";
+
+/// The unit of the cluster on our port, found when the script runs: no plan can know its version.
+fn cluster_unit(port: u16) -> String {
+    format!(
+        r#"unit=
+for conf in /etc/postgresql/*/*/postgresql.conf; do
+  grep -Eq '^[[:space:]]*port[[:space:]]*=[[:space:]]*{port}([^0-9]|$)' "$conf" || continue
+  folder=${{conf%/*}}; rest=${{folder#/etc/postgresql/}}; unit=postgresql@${{rest%/*}}-${{rest#*/}}
+done
+[ -n "$unit" ] || {{ echo "no PostgreSQL cluster has port {port}" >&2; exit 1; }}
+"#
+    )
+}
+
+/// psql in a script of a change: stops at the first error.
+fn psql(port: u16, database: &str) -> String {
+    format!(
+        "{PSQL} -v ON_ERROR_STOP=1 -p {port} -d {}",
+        quote::sh(database)
+    )
+}
+
+pub fn plan(workshop: &Workshop, drift: &Drift) -> Plan {
+    let declared = &workshop.postgres;
+    let port = declared.port;
+    match drift {
+        Drift::PackageMissing => Plan::install([releases::POSTGRES]),
+        Drift::TooOld { found, wanted } => Plan::leave(format!(
+            "PostgreSQL {found} is what this release has, and {wanted} is wanted: \
+             the box or the declaration has to change"
+        )),
+        Drift::Unusable { said } => Plan::leave(format!("PostgreSQL does not answer: {said}")),
+        Drift::RulesBroken { line, error } => Plan::leave(format!(
+            "line {line} of pg_hba.conf is somebody's own and wrong: {error}"
+        )),
+        Drift::NoCluster => Plan::script(
+            "Make PostgreSQL's cluster",
+            format!(
+                "version=$(ls /usr/lib/postgresql | sort -n | tail -n 1)\n\
+                 pg_createcluster -p {port} \"$version\" main\n\
+                 systemctl enable postgresql\nsystemctl daemon-reload\n\
+                 systemctl start \"postgresql@$version-main\""
+            ),
+        ),
+        Drift::OtherPort { cluster } => {
+            let (version, name) = (quote::sh(&cluster.version), quote::sh(&cluster.name));
+            Plan::script(
+                format!("Give PostgreSQL's cluster the port {port}"),
+                format!(
+                    "pg_conftool {version} {name} set port {port}\n\
+                     systemctl enable postgresql\nsystemctl restart postgresql@{version}-{name}"
+                ),
+            )
+        }
+        Drift::Stopped { .. } | Drift::NotEnabled => Plan::script(
+            "Start PostgreSQL",
+            format!(
+                "{}systemctl enable postgresql\nsystemctl reset-failed \"$unit\" 2>/dev/null || true\n\
+                 systemctl start postgresql \"$unit\" || {{ journalctl -u \"$unit\" -n 20 --no-pager; exit 1; }}",
+                cluster_unit(port)
+            ),
+        ),
+        // One change for both: a declaration of who gets in is never in effect by halves.
+        Drift::Listen { .. } | Drift::RulesMissing { .. } => let_in(declared),
+        Drift::RoleMissing
+        | Drift::RoleUnsuitable { .. }
+        | Drift::PasswordRefused { .. }
+        | Drift::DatabaseMissing => create_database(declared, drift),
+        Drift::DatabaseOwner { .. } => {
+            let sql = format!(
+                "ALTER DATABASE {} OWNER TO {};\n",
+                quote::sql_identifier(&declared.database),
+                quote::sql_identifier(&declared.role)
+            );
+            run_sql(
+                format!(
+                    "Give the database {} to {}",
+                    declared.database, declared.role
+                ),
+                port,
+                "postgres",
+                sql,
+            )
+        }
+        Drift::Schema(drifts) => mend_schema(declared, drifts),
+    }
+}
+
+fn run_sql(title: String, port: u16, database: &str, sql: String) -> Plan {
+    Plan::script_reading(title, psql(port, database), sql.clone()).showing(vec![Difference {
+        subject: format!("database {database}"),
+        text: sql,
+    }])
+}
+
+/// The lines at the head of `pg_hba.conf`.
+fn rules(declared: &Postgres) -> String {
+    let mut text = format!("{BLOCK_BEGIN}: these lines are kept by `dwenv provision`\n");
+    for address in &declared.allow_from {
+        text.push_str(&format!(
+            "host {} {} {address} scram-sha-256\n",
+            quote::sql_identifier(&declared.database),
+            quote::sql_identifier(&declared.role)
+        ));
+    }
+    text.push_str(&format!("{BLOCK_END}\n"));
+    text
+}
+
+fn let_in(declared: &Postgres) -> Plan {
+    let port = declared.port;
+    let block = rules(declared);
+    let set = format!(
+        "ALTER SYSTEM SET listen_addresses = {}",
+        quote::sql(&declared.listen_addresses)
+    );
+    let script = format!(
+        r#"{unit}psql() {{ {psql} "$@"; }}
+hba=$(psql -c 'SHOW hba_file' </dev/null)
+{{ cat; sed '/^{BLOCK_BEGIN}/,/^{BLOCK_END}/d' "$hba"; }} >"$hba.dwenv-new"
+chown --reference="$hba" "$hba.dwenv-new"
+chmod --reference="$hba" "$hba.dwenv-new"
+sync "$hba.dwenv-new"
+mv "$hba.dwenv-new" "$hba"
+psql -c {set} </dev/null
+if [ "$(psql -c 'SHOW listen_addresses' </dev/null)" = {listen} ]; then
+  systemctl reload "$unit"
+else
+  systemctl restart "$unit"
+fi
+"#,
+        unit = cluster_unit(port),
+        psql = psql(port, "postgres"),
+        set = quote::sh(&set),
+        listen = quote::sh(&declared.listen_addresses),
+    );
+    Plan::script_reading(
+        "Let the laptop and the containers in to PostgreSQL",
+        script,
+        block.clone(),
+    )
+    .showing(vec![
+        Difference {
+            subject: "pg_hba.conf (at its head)".to_owned(),
+            text: block,
+        },
+        Difference {
+            subject: "database postgres".to_owned(),
+            text: format!("{set};\n"),
+        },
+    ])
+}
+
+fn create_database(declared: &Postgres, drift: &Drift) -> Plan {
+    let title = match drift {
+        Drift::DatabaseMissing => format!("Create the database {}", declared.database),
+        Drift::RoleMissing => format!("Create the role {}", declared.role),
+        _ => format!(
+            "Set the role {} and its password as declared",
+            declared.role
+        ),
+    };
+    // The password itself never reaches the box: a verifier is made here.
+    let verifier =
+        postgres_protocol::password::scram_sha_256(declared.password.reveal().as_bytes());
+    let prelude = |password: &str| {
+        format!(
+            "\\set role {}\n\\set database {}\n\\set password {password}\n",
+            quote::sql(&declared.role),
+            quote::sql(&declared.database)
+        )
+    };
+    let role = format!(
+        "ALTER ROLE {} LOGIN NOSUPERUSER PASSWORD ",
+        quote::sql_identifier(&declared.role)
+    );
+    let file = &declared.create_database.content;
+    let sql = format!(
+        "{}{file}\n{role}{};\n",
+        prelude(&quote::sql(&verifier)),
+        quote::sql(&verifier)
+    );
+    Plan::script_reading(title, psql(declared.port, "postgres"), sql).showing(vec![Difference {
+        subject: format!("database postgres ({})", declared.create_database.path),
+        text: format!("{}{file}\n{role}'…';\n", prelude("'…'")),
+    }])
+}
+
+fn mend_schema(declared: &Postgres, drifts: &[SchemaDrift]) -> Plan {
+    let mut mends = String::new();
+    let mut refusals = Vec::new();
+    for drift in drifts {
+        match drift.mend(&declared.role) {
+            Ok(sql) => mends.push_str(&sql),
+            Err(reason) => refusals.push(reason),
+        }
+    }
+    if !refusals.is_empty() {
+        return Plan::leave(refusals.join("; "));
+    }
+    let missing = |drift: &SchemaDrift| matches!(drift, SchemaDrift::TableMissing { .. });
+    let mut sql = String::new();
+    if drifts.iter().any(missing) {
+        // As the role, so that the tables are its own.
+        sql = format!(
+            "SET ROLE {};\n{}\nRESET ROLE;\n",
+            quote::sql_identifier(&declared.role),
+            declared.create_schema.content
+        );
+    }
+    if !mends.is_empty() {
+        sql.push_str(&format!("BEGIN;\n{mends}COMMIT;\n"));
+    }
+    let mut tables: Vec<&str> = drifts.iter().map(SchemaDrift::table).collect();
+    tables.dedup();
+    let verb = if drifts.iter().all(missing) {
+        "Create"
+    } else {
+        "Mend"
+    };
+    run_sql(
+        format!(
+            "{verb} the tables of {}: {}",
+            declared.database,
+            tables.join(", ")
+        ),
+        declared.port,
+        &declared.database,
+        sql,
+    )
+}
+
+pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
+    let declared = &workshop.postgres;
+    match drift {
+        Drift::PackageMissing => {
+            facts.predict::<Packages>(|known| known.expect([releases::POSTGRES]));
+            expect_running(declared, facts, Server::default());
+        }
+        Drift::NoCluster => expect_running(declared, facts, Server::default()),
+        // What a stopped cluster holds cannot be seen. It is taken to be as declared: the probe after
+        // the start shows whether more is needed.
+        Drift::OtherPort { .. } | Drift::Stopped { .. } | Drift::NotEnabled => {
+            expect_running(declared, facts, as_declared(declared));
+            facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
+        }
+        Drift::Listen { .. } | Drift::RulesMissing { .. } => expect(facts, |server| {
+            let after = as_declared(declared);
+            server.listen = after.listen;
+            server.rules = after.rules;
+        }),
+        Drift::RoleMissing
+        | Drift::RoleUnsuitable { .. }
+        | Drift::PasswordRefused { .. }
+        | Drift::DatabaseMissing => {
+            // The file makes both, whichever was missing.
+            expect(facts, |server| {
+                let after = as_declared(declared);
+                server.role = after.role;
+                server.database = server.database.take().or(after.database);
+            });
+            facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
+        }
+        Drift::DatabaseOwner { .. } => expect(facts, |server| {
+            server.database = as_declared(declared).database;
+        }),
+        Drift::Schema(_) => expect(facts, |server| server.tables = as_declared(declared).tables),
+        Drift::TooOld { .. } | Drift::Unusable { .. } | Drift::RulesBroken { .. } => {}
+    }
+}
+
+fn expect(facts: &Facts, change: impl FnOnce(&mut Server)) {
+    facts.predict::<Clusters>(|clusters| change(clusters.server.get_or_insert_default()));
+}
+
+fn expect_running(declared: &Postgres, facts: &Facts, server: Server) {
+    facts.predict::<Clusters>(|clusters| {
+        clusters.clusters = vec![Cluster {
+            version: String::new(),
+            name: "main".to_owned(),
+            port: declared.port,
+        }];
+        clusters.server.get_or_insert(server);
+    });
+    facts.predict::<Units>(|units| {
+        let unit = Unit::expected();
+        units.0.insert("postgresql.service".to_owned(), unit);
+    });
+}
+
+/// A server that holds just what is declared.
+fn as_declared(declared: &Postgres) -> Server {
+    let rule = |address: &String| Rule {
+        kind: Some("host".to_owned()),
+        databases: Some(vec![declared.database.clone()]),
+        roles: Some(vec![declared.role.clone()]),
+        address: Some(address.clone()),
+        method: Some("scram-sha-256".to_owned()),
+        ..Rule::default()
+    };
+    let table = |table: &Table| ObservedTable {
+        name: table.name.clone(),
+        owner: declared.role.clone(),
+        columns: table.columns.iter().map(ObservedColumn::from).collect(),
+    };
+    Server {
+        version: 0,
+        listen: declared.listen_addresses.clone(),
+        rules: declared.allow_from.iter().map(rule).collect(),
+        role: Some(Role {
+            can_login: true,
+            superuser: false,
+        }),
+        database: Some(Database {
+            owner: declared.role.clone(),
+        }),
+        tables: declared.tables.iter().map(table).collect(),
+    }
+}

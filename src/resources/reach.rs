@@ -1,0 +1,334 @@
+//! The laptop's side: its programs, and whether the box's services can be reached from it.
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::{Check, Context, Judgement, Plan, Resource, State, observed};
+use crate::doctor::report::{By, Remedy, Status};
+use crate::facts::probe::{LaptopProgram, Service};
+use crate::facts::reach::Way;
+use crate::facts::{Fact, Facts, Observed, Probe, Question, Records};
+use crate::target::Provider;
+use crate::workshop::Workshop;
+
+pub struct LaptopPrograms;
+pub struct Reach;
+
+const VAGRANT: &str = "laptop.vagrant";
+
+const PROGRAM_CHECKS: &[Check] = &[
+    Check {
+        id: VAGRANT,
+        title: "Vagrant is installed and new enough",
+        needs: &[],
+        probe: "vagrant",
+    },
+    Check {
+        id: "laptop.virtualbox",
+        title: "VirtualBox is installed, new enough, and known to this Vagrant",
+        needs: &[],
+        probe: "virtualbox",
+    },
+];
+
+const REACH_SERVER: &str = "laptop.reach.8080";
+
+const REACH_CHECKS: &[Check] = &[
+    Check {
+        id: REACH_SERVER,
+        title: "The laptop reaches the server",
+        needs: &["box.server.unit"],
+        probe: "reach_server",
+    },
+    Check {
+        id: "laptop.reach.5432",
+        title: "The laptop reaches PostgreSQL",
+        needs: &["box.postgres.listen"],
+        probe: "reach_postgres",
+    },
+];
+
+/// A program on the laptop, as far as it could be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "is")]
+pub enum Program {
+    Version(Version),
+    NotInstalled,
+    /// It is there and does not say its version; what it said instead.
+    Broken(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VagrantProgram(pub Program);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualBoxProgram(pub Program);
+
+impl Fact for VagrantProgram {
+    fn probes(_: &Workshop) -> Vec<Probe> {
+        vec![Probe::new(
+            "vagrant",
+            Question::Laptop(LaptopProgram::Vagrant),
+        )]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        records.json("vagrant").map(Self)
+    }
+}
+
+impl Fact for VirtualBoxProgram {
+    fn probes(_: &Workshop) -> Vec<Probe> {
+        vec![Probe::new(
+            "virtualbox",
+            Question::Laptop(LaptopProgram::VirtualBox),
+        )]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        records.json("virtualbox").map(Self)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramDrift {
+    NotInstalled(&'static str),
+    Broken {
+        name: &'static str,
+        said: String,
+    },
+    TooOld {
+        name: &'static str,
+        found: Version,
+        wanted: Version,
+    },
+    Mismatch {
+        virtualbox: Version,
+        vagrant: Version,
+        needed: Option<Version>,
+    },
+}
+
+impl Resource for LaptopPrograms {
+    type Drift = ProgramDrift;
+
+    fn checks(&self) -> &'static [Check] {
+        PROGRAM_CHECKS
+    }
+
+    fn applies(&self, check: &Check, context: Context) -> bool {
+        match context.provider {
+            Provider::Vagrant(provider) => check.id == VAGRANT || provider == "virtualbox",
+            Provider::Sandbox | Provider::Ssh => false,
+        }
+    }
+
+    fn probes(&self, workshop: &Workshop) -> Vec<Probe> {
+        [
+            VagrantProgram::probes(workshop),
+            VirtualBoxProgram::probes(workshop),
+        ]
+        .concat()
+    }
+
+    fn diff(&self, check: &Check, context: Context, facts: &Facts) -> State<ProgramDrift> {
+        let wanted = &context.workshop.laptop;
+        if check.id == VAGRANT {
+            let VagrantProgram(program) = observed!(facts, VagrantProgram);
+            return diff_program("Vagrant", program, &wanted.vagrant);
+        }
+        let VirtualBoxProgram(program) = observed!(facts, VirtualBoxProgram);
+        match (&program, facts.get::<VagrantProgram>().as_ref()) {
+            (Program::Version(virtualbox), Ok(VagrantProgram(Program::Version(vagrant))))
+                if *virtualbox >= wanted.virtualbox =>
+            {
+                diff_pair(virtualbox, vagrant)
+            }
+            _ => diff_program("VirtualBox", program, &wanted.virtualbox),
+        }
+    }
+
+    fn judge(&self, _: Context, _: &Facts, drift: &ProgramDrift) -> Judgement {
+        let (summary, text) = match drift {
+            ProgramDrift::NotInstalled(name) => (
+                format!("{name} is not installed, or not on the PATH"),
+                format!("Install {name} from its maker's download page, then open a new terminal"),
+            ),
+            ProgramDrift::Broken { name, said } => (
+                format!("{name} is there, but does not work: {said}"),
+                format!("Install {name} again"),
+            ),
+            ProgramDrift::TooOld {
+                name,
+                found,
+                wanted,
+            } => (
+                format!("{name} is {found}; the workshop needs {wanted} or newer"),
+                format!("Install a newer {name} from its maker's download page"),
+            ),
+            ProgramDrift::Mismatch {
+                virtualbox,
+                vagrant,
+                needed,
+            } => (
+                format!("Vagrant {vagrant} does not know VirtualBox {virtualbox}"),
+                match needed {
+                    Some(needed) => format!("Install Vagrant {needed} or newer"),
+                    None => {
+                        "No Vagrant that dwenv knows of supports it: install an older VirtualBox"
+                            .to_owned()
+                    }
+                },
+            ),
+        };
+        Judgement {
+            status: Status::Fail,
+            summary,
+            remedy: Some(Remedy {
+                text,
+                commands: Vec::new(),
+                by: By::You,
+            }),
+        }
+    }
+
+    fn plan(&self, _: Context, _: &Facts, _: &ProgramDrift) -> Plan {
+        Plan::leave("dwenv installs nothing on the laptop")
+    }
+
+    fn predict(&self, _: Context, _: &Facts, _: &ProgramDrift) {}
+}
+
+fn diff_program(name: &'static str, program: Program, wanted: &Version) -> State<ProgramDrift> {
+    match program {
+        Program::Version(found) if found < *wanted => State::Drifted(ProgramDrift::TooOld {
+            name,
+            found,
+            wanted: wanted.clone(),
+        }),
+        Program::Version(found) => State::AsDeclared(format!("{name} {found}")),
+        Program::NotInstalled => State::Drifted(ProgramDrift::NotInstalled(name)),
+        Program::Broken(said) => State::Drifted(ProgramDrift::Broken { name, said }),
+    }
+}
+
+fn diff_pair(virtualbox: &Version, vagrant: &Version) -> State<ProgramDrift> {
+    State::AsDeclared(format!("VirtualBox {virtualbox}, Vagrant {vagrant}"))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReachServer(pub Vec<Way>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReachPostgres(pub Vec<Way>);
+
+impl Fact for ReachServer {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
+        let question = Question::Reach {
+            port: workshop.server.port,
+            service: Service::Http,
+        };
+        vec![Probe::new("reach_server", question)]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        records.json("reach_server").map(Self)
+    }
+}
+
+impl Fact for ReachPostgres {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
+        let question = Question::Reach {
+            port: workshop.postgres.port,
+            service: Service::Postgres,
+        };
+        vec![Probe::new("reach_postgres", question)]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        records.json("reach_postgres").map(Self)
+    }
+}
+
+/// The ways that failed, and whether another one works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReachDrift {
+    failed: Vec<Way>,
+    works: Vec<String>,
+}
+
+impl Resource for Reach {
+    type Drift = ReachDrift;
+
+    fn checks(&self) -> &'static [Check] {
+        REACH_CHECKS
+    }
+
+    fn probes(&self, workshop: &Workshop) -> Vec<Probe> {
+        [
+            ReachServer::probes(workshop),
+            ReachPostgres::probes(workshop),
+        ]
+        .concat()
+    }
+
+    fn diff(&self, check: &Check, _: Context, facts: &Facts) -> State<ReachDrift> {
+        let ways = if check.id == REACH_SERVER {
+            observed!(facts, ReachServer).0
+        } else {
+            observed!(facts, ReachPostgres).0
+        };
+        let works: Vec<String> = ways
+            .iter()
+            .filter(|way| way.failure.is_none())
+            .map(|way| way.address.clone())
+            .collect();
+        let failed: Vec<Way> = ways
+            .into_iter()
+            .filter(|way| way.failure.is_some())
+            .collect();
+        match (failed.is_empty(), works.is_empty()) {
+            (true, true) => State::Unknown("there is no way from the laptop to the box".to_owned()),
+            (true, false) => State::AsDeclared(works.join(", ")),
+            (false, _) => State::Drifted(ReachDrift { failed, works }),
+        }
+    }
+
+    fn judge(&self, _: Context, _: &Facts, drift: &ReachDrift) -> Judgement {
+        let said: Vec<String> = drift
+            .failed
+            .iter()
+            .map(|way| format!("{}: {}", way.address, way.failure.as_deref().unwrap_or("")))
+            .collect();
+        let (status, text) = if drift.works.is_empty() {
+            (
+                Status::Fail,
+                "A VPN or a firewall stands between the laptop and the box: switch it off for the workshop"
+                    .to_owned(),
+            )
+        } else {
+            (
+                Status::Warn,
+                format!(
+                    "Use {} instead; a VPN may have taken the other way",
+                    drift.works.join(", ")
+                ),
+            )
+        };
+        Judgement {
+            status,
+            summary: said.join("; "),
+            remedy: Some(Remedy {
+                text,
+                commands: Vec::new(),
+                by: By::You,
+            }),
+        }
+    }
+
+    fn plan(&self, _: Context, _: &Facts, _: &ReachDrift) -> Plan {
+        Plan::leave("the way from the laptop to the box is not the box's to change")
+    }
+
+    fn predict(&self, _: Context, _: &Facts, _: &ReachDrift) {}
+}

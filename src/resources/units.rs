@@ -1,0 +1,105 @@
+//! systemd's units, as far as the workshop's services are concerned.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{Fact, Observed, Probe, Question, Records, Unobserved};
+use crate::quote;
+use crate::workshop::Workshop;
+
+/// The state of one unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// `loaded`, `not-found`, `masked`, …
+    pub load: String,
+    /// `active`, `inactive`, `failed`, `activating`, …
+    pub active: String,
+    /// `enabled`, `disabled`, `masked`, …; empty where there is no unit file.
+    pub file: String,
+    pub main_pid: u32,
+    /// When it became active, in seconds since 1970; 0 if never.
+    pub active_since: u64,
+    /// Whether its file is newer than what systemd has read.
+    pub needs_reload: bool,
+    pub result: String,
+}
+
+impl Unit {
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.active == "active"
+    }
+
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.file.starts_with("enabled") || self.file == "static" || self.file == "generated"
+    }
+
+    /// A unit that runs and will run after the next start of the box.
+    #[must_use]
+    pub fn expected() -> Self {
+        Self {
+            load: "loaded".to_owned(),
+            active: "active".to_owned(),
+            file: "enabled".to_owned(),
+            active_since: u64::MAX,
+            ..Self::default()
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Units(pub BTreeMap<String, Unit>);
+
+impl Units {
+    pub const PROBE: &str = "units";
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Unit {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+impl Fact for Units {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
+        let fragment = format!(
+            "systemctl show --timestamp=unix -p Id,LoadState,ActiveState,UnitFileState,MainPID,\
+             ActiveEnterTimestamp,NeedDaemonReload,Result docker.service docker.socket \
+             postgresql.service {}",
+            quote::sh(&workshop.server.unit)
+        );
+        vec![Probe::new(Self::PROBE, Question::Login(fragment))]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        let text = records.text(Self::PROBE)?;
+        let units: BTreeMap<String, Unit> = text.split("\n\n").filter_map(read_unit).collect();
+        if units.is_empty() {
+            return Err(Unobserved(format!(
+                "systemctl's answer is not understood: {text}"
+            )));
+        }
+        Ok(Self(units))
+    }
+}
+
+fn read_unit(block: &str) -> Option<(String, Unit)> {
+    let mut name = None;
+    let mut unit = Unit::default();
+    for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
+        let value = value.trim();
+        match key {
+            "Id" => name = Some(value.to_owned()),
+            "LoadState" => unit.load = value.to_owned(),
+            "ActiveState" => unit.active = value.to_owned(),
+            "UnitFileState" => unit.file = value.to_owned(),
+            "MainPID" => unit.main_pid = value.parse().unwrap_or(0),
+            "ActiveEnterTimestamp" => {
+                unit.active_since = value.trim_start_matches('@').parse().unwrap_or(0);
+            }
+            "NeedDaemonReload" => unit.needs_reload = value == "yes",
+            "Result" => unit.result = value.to_owned(),
+            _ => {}
+        }
+    }
+    Some((name?, unit))
+}
