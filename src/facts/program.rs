@@ -14,7 +14,7 @@ pub const ELEVATED: &str = "elevated";
 pub const NOISE: &str = "noise";
 
 /// Reads `$1` bytes of program from stdin and runs them.
-const LOADER: &str = r#"eval "$(head -c "$1")""#;
+pub const LOADER: &str = r#"eval "$(head -c "$1")""#;
 
 /// The exit status by which the elevated program says that it did run; sudo never ends with it.
 const RAN: i32 = 97;
@@ -103,4 +103,66 @@ fn probing_body(probes: &[Probe]) -> String {
     }
     body.push_str(&format!("wait\n}}\nexit {RAN}\n"));
     body
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use super::super::frames::{Frame, FrameParser};
+    use super::*;
+
+    /// Runs the program under the local shell, as the login shell of a box would.
+    fn run(shell: &str, probes: &[Probe]) -> Vec<Frame> {
+        let program = probing(probes, "dwenv-test");
+        let mut child = Command::new(shell)
+            .args(["-c", &program.command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(&program.stdin)
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        FrameParser::new("dwenv-test").push(&output.stdout)
+    }
+
+    fn login(id: &'static str, text: &str) -> Probe {
+        Probe::new(id, Question::Login(text.to_owned()))
+    }
+
+    #[test]
+    fn every_probe_answers_whole_however_they_interleave() {
+        let long =
+            "i=0; while [ $i -lt 3000 ]; do echo \"a line of some length $i\"; i=$((i+1)); done";
+        let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let probes: Vec<Probe> = ids.iter().map(|id| login(id, long)).collect();
+        for shell in ["sh", "bash"] {
+            let frames = run(shell, &probes);
+            for id in ids {
+                let frame = frames.iter().find(|frame| frame.id == id).unwrap();
+                assert_eq!(frame.body.split(|b| *b == b'\n').count(), 3000, "{id}");
+                assert!(frame.body.ends_with(b"length 2999"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_that_hangs_is_stopped_with_its_children_and_costs_only_itself() {
+        let mut hanging = login("hanging", "sleep 61 & sleep 60");
+        hanging.deadline = std::time::Duration::from_secs(1);
+        let frames = run("sh", &[hanging, login("quick", "echo here; exit 3")]);
+        let of = |id: &str| frames.iter().find(|frame| frame.id == id).unwrap();
+        assert_eq!(
+            (of("quick").status, of("quick").body.as_slice()),
+            (3, &b"here"[..])
+        );
+        assert_eq!(of("hanging").status, 124);
+        assert_eq!(of(LOGIN).status, 0);
+    }
 }

@@ -1,0 +1,115 @@
+//! The program that makes the changes, run as root on the box.
+//!
+//! Its steps come in argv's loader like the probes' (see `facts::program`); what a step reads follows the
+//! program on stdin, step after step. Each step's output comes back line by line, in frames.
+
+use std::collections::BTreeSet;
+
+use crate::facts::program::{LOADER, Program};
+use crate::quote;
+use crate::resources::change::{Action, Script};
+
+use super::plan::Step;
+
+/// One run at a time holds this file locked on the box; it says who.
+const LOCK: &str = "/run/lock/dwenv";
+
+/// The id of the frame that says who holds the lock.
+pub const LOCKED: &str = "locked";
+
+/// The longest that one step may take, in seconds: a slow download of all packages.
+const STEP_DEADLINE: u32 = 3600;
+
+const STEPS: &str = r#"
+frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
+step() {
+  frame "$1.begin" 0 ''
+  { head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; echo "$mark $?"; }; } 2>&1 |
+  {
+    status=1
+    while IFS= read -r line || [ -n "$line" ]; do
+      case $line in
+        "$mark "*) status=${line##* } ;;
+        *) frame "$1.line" 0 "$line" ;;
+      esac
+    done
+    frame "$1.end" "$status" ''
+    exit "$status"
+  }
+}
+"#;
+
+/// The program for `steps`, each with its number among all steps of the plan.
+#[must_use]
+pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str) -> Program {
+    let mut body = format!(
+        "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
+         mark={mark}\n{STEPS}\
+         exec 8>>{LOCK}\n\
+         flock -n 8 || {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}\n\
+         echo {owner} \"since $(date -u '+%F %T UTC')\" >{LOCK}\n",
+        owner = quote::sh(owner),
+    );
+    let mut payload = Vec::new();
+    for (number, step) in steps {
+        let script = match &step.change.action {
+            Action::Install(packages) => Script {
+                sh: install_script(packages),
+                stdin: crate::secret::Secret::new(""),
+            },
+            Action::Script(script) => script.clone(),
+            Action::Pull(_) => continue,
+        };
+        let stdin = script.stdin.reveal().as_bytes();
+        body.push_str(&format!(
+            "step {number} {} {} {STEP_DEADLINE} || exit 0\n",
+            stdin.len(),
+            quote::sh(&script.sh)
+        ));
+        payload.extend_from_slice(stdin);
+    }
+    let run = format!("sh -c {} dwenv {}", quote::sh(LOADER), body.len());
+    Program {
+        command: if is_root {
+            format!("exec {run}")
+        } else {
+            format!("exec sudo -n {run}")
+        },
+        stdin: [body.into_bytes(), payload].concat(),
+        mark: mark.to_owned(),
+    }
+}
+
+/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, retries downloads, and
+/// has the whole of it downloaded before anything is installed.
+fn install_script(packages: &BTreeSet<String>) -> String {
+    let names: Vec<String> = packages.iter().map(|name| quote::sh(name)).collect();
+    let names = names.join(" ");
+    format!(
+        r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
+apt() {{
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
+    -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
+    -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
+}}
+if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
+  echo "dpkg was interrupted before: finishing its work first"
+  dpkg --force-confdef --force-confold --configure -a
+  apt -f install
+fi
+# The lock on the package lists is not waited for by apt itself.
+tries=60
+until said=$(apt update 2>&1); do
+  case $said in
+    *"Could not get lock /var/lib/apt/lists"*) echo "waiting for another apt to read the package lists" ;;
+    *) echo "$said"; exit 1 ;;
+  esac
+  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1
+  sleep 2
+done
+apt --download-only install {names}
+apt --no-download install {names}
+"#
+    )
+}
