@@ -37,3 +37,14 @@ pub enum HostKeyPolicy {
     /// contact, because all such boxes share one address.
     Pinned { machine_id: String, file: PathBuf },
 }
+
+impl Endpoint {
+    /// What people call the box, with its address where the name does not say it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.name.contains(&self.host) {
+            return self.name.clone();
+        }
+        format!("{} ({}:{})", self.name, self.host, self.port)
+    }
+}

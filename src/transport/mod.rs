@@ -2,7 +2,21 @@
 //!
 //! `session` is the real thing, over SSH; `fake` is a scripted stand-in for tests.
 
+mod actor;
+mod bridge;
+mod deadline;
+mod dial;
 pub mod endpoint;
+pub mod fake;
+mod handshake;
+mod host_key;
+mod known_hosts;
+mod link;
+mod login;
+mod private_file;
+mod private_key;
+pub mod session;
+mod socket;
 
 use std::fmt;
 

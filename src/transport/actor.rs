@@ -1,0 +1,404 @@
+//! The thread that owns one SSH session: the only place where libssh2 is called once the login is
+//! done.
+//!
+//! libssh2 keeps the state of an opening channel and of a half-sent packet in the session. One owner
+//! that repeats every unfinished call before it begins another is what makes that safe.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use polling::Poller;
+use ssh2::{BlockDirections, Channel, Session};
+use tokio::sync::oneshot;
+
+use super::bridge::Bridge;
+use super::link::{Link, Readiness, is_fatal, would_block};
+use super::{Exec, Tally, Tunnel};
+
+/// What the actor is asked to do.
+pub(super) enum Command {
+    Exec {
+        command: String,
+        reply: Reply<Exec>,
+    },
+    Tunnel {
+        to: Destination,
+        reply: Reply<Tunnel>,
+    },
+    Disconnect,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, ssh2::Error>>;
+
+#[derive(Clone, Debug)]
+pub(super) enum Destination {
+    Tcp(String, u16),
+    Unix(String),
+}
+
+/// What the actor and its handles share.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) counters: Counters,
+    /// Why the connection ended, once it has.
+    pub(super) lost: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    execs: AtomicU32,
+    tunnels: AtomicU32,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            handshakes: 1,
+            execs: self.execs.load(Ordering::Relaxed),
+            tunnels: self.tunnels.load(Ordering::Relaxed),
+            bytes_sent: self.sent.load(Ordering::Relaxed),
+            bytes_received: self.received.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The connection is over; in words.
+pub(super) struct Lost(String);
+
+impl From<ssh2::Error> for Lost {
+    fn from(error: ssh2::Error) -> Self {
+        Self(error.message().to_owned())
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How long a silent peer is believed in.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// After this long without a byte it is asked for a sign of life.
+    pub(super) ask: Duration,
+    /// After this long without a byte it is taken for dead.
+    pub(super) give_up: Duration,
+}
+
+/// What one round of work knows of the socket, and what it wants from the next wait.
+pub(super) struct Turn<'a> {
+    session: &'a Session,
+    counters: &'a Counters,
+    /// For bytes on their way through; never kept from one call to the next.
+    pub(super) scratch: &'a mut [u8],
+    room: bool,
+    want_write: bool,
+    wake_at: Option<Instant>,
+}
+
+impl Turn<'_> {
+    /// To be called right after libssh2 said "would block": a later call overwrites the direction.
+    pub(super) fn blocked(&mut self) {
+        if matches!(
+            self.session.block_directions(),
+            BlockDirections::Outbound | BlockDirections::Both
+        ) {
+            self.want_write = true;
+            self.room = false;
+        }
+    }
+
+    /// Whether a small packet surely goes out whole; if not, the next wait is for that.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.want_write |= !self.room;
+        self.room
+    }
+
+    pub(super) fn wake_at(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    pub(super) fn count_sent(&mut self, bytes: usize) {
+        self.room = false;
+        self.counters
+            .sent
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_received(&mut self, bytes: usize) {
+        self.counters
+            .received
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Tells the end of the connection from a trouble of one channel.
+    pub(super) fn check(&self, error: &io::Error) -> Result<(), Lost> {
+        match ssh2::Error::last_session_error(self.session) {
+            Some(last) if is_fatal(&last) => Err(Lost(error.to_string())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Wakes the actor when a stream's user has read, written or gone.
+struct Alarm(Arc<Poller>);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        // It fails only when the poller is gone, and the actor with it.
+        let _ = self.0.notify();
+    }
+}
+
+pub(super) struct Actor {
+    session: Session,
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
+    waiting: VecDeque<Command>,
+    starting: Vec<Starting>,
+    bridges: Vec<Bridge>,
+    disconnecting: bool,
+}
+
+/// A channel that is open, and whose command the box has not confirmed yet.
+struct Starting {
+    channel: Channel,
+    command: String,
+    reply: Reply<Exec>,
+}
+
+impl Actor {
+    pub(super) fn new(session: Session, commands: Receiver<Command>, shared: Arc<Shared>) -> Self {
+        Self {
+            session,
+            commands,
+            shared,
+            waiting: VecDeque::new(),
+            starting: Vec::new(),
+            bridges: Vec::new(),
+            disconnecting: false,
+        }
+    }
+
+    /// Serves the session until it is lost or nobody wants it any more.
+    pub(super) fn run(mut self, mut link: Link, poller: Arc<Poller>, patience: Patience) {
+        if let Err(Lost(reason)) = self.serve(&mut link, poller, patience) {
+            let mut lost = self
+                .shared
+                .lost
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *lost = Some(reason);
+        }
+        // In this order libssh2 frees every channel, on this very thread, without waiting for an
+        // answer that nobody needs any more.
+        link.say_goodbye();
+        drop(self);
+        drop(link);
+    }
+
+    fn serve(
+        &mut self,
+        link: &mut Link,
+        poller: Arc<Poller>,
+        patience: Patience,
+    ) -> Result<(), Lost> {
+        let session = self.session.clone();
+        let shared = Arc::clone(&self.shared);
+        let waker = Waker::from(Arc::new(Alarm(poller)));
+        let mut cx = Context::from_waker(&waker);
+        let mut scratch = vec![0; 64 * 1024];
+        let mut pulse = Pulse::new(patience);
+        let mut readiness = Readiness::default();
+        // The library's own clock only keeps it from sending too often.
+        session.set_keepalive(true, 2);
+        loop {
+            let mut turn = Turn {
+                session: &session,
+                counters: &shared.counters,
+                scratch: &mut scratch,
+                room: readiness.writable,
+                want_write: false,
+                wake_at: None,
+            };
+            pulse.beat(&session, readiness, &mut turn)?;
+            while self.work(&mut cx, &mut turn)? {}
+            if self.disconnecting {
+                return Ok(());
+            }
+            let (writable, wake_at) = (turn.want_write, turn.wake_at);
+            let pause = wake_at.map(|at| at.saturating_duration_since(Instant::now()));
+            readiness = link.wait(writable, pause)?;
+        }
+    }
+
+    /// One pass over everything that is going on. True: something moved.
+    fn work(&mut self, cx: &mut Context<'_>, turn: &mut Turn<'_>) -> Result<bool, Lost> {
+        self.take_commands();
+        if self.disconnecting {
+            return Ok(false);
+        }
+        let mut moved = self.open(turn)?;
+        moved |= self.start(turn)?;
+        for bridge in &mut self.bridges {
+            moved |= bridge.drive(cx, turn)?;
+        }
+        self.bridges.retain(|bridge| !bridge.is_over());
+        Ok(moved)
+    }
+
+    fn take_commands(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Disconnect) | Err(TryRecvError::Disconnected) => {
+                    self.disconnecting = true;
+                    return;
+                }
+                Ok(command) => self.waiting.push_back(command),
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    /// Opens the channel of the foremost command, and of no other.
+    fn open(&mut self, turn: &mut Turn<'_>) -> Result<bool, Lost> {
+        let Some(command) = self.waiting.front() else {
+            return Ok(false);
+        };
+        let opened = match command {
+            Command::Exec { .. } => self.session.channel_session(),
+            Command::Tunnel { to, .. } => match to {
+                Destination::Tcp(host, port) => {
+                    self.session.channel_direct_tcpip(host, *port, None)
+                }
+                Destination::Unix(path) => self.session.channel_direct_streamlocal(path, None),
+            },
+            Command::Disconnect => return Ok(false),
+        };
+        if let Err(error) = &opened {
+            if would_block(error) {
+                turn.blocked();
+                return Ok(false);
+            }
+            if is_fatal(error) {
+                return Err(Lost(error.message().to_owned()));
+            }
+        }
+        match (self.waiting.pop_front(), opened) {
+            (Some(Command::Exec { command, reply }), Ok(channel)) => self.starting.push(Starting {
+                channel,
+                command,
+                reply,
+            }),
+            (Some(Command::Tunnel { reply, .. }), Ok(channel)) => {
+                shared_increment(&self.shared.counters.tunnels);
+                let (bridge, tunnel) = Bridge::tunnel(channel);
+                // Nobody waits for it any more? Then it is dropped here, and the bridge notices.
+                let _ = reply.send(Ok(tunnel));
+                self.bridges.push(bridge);
+            }
+            (Some(Command::Exec { reply, .. }), Err(error)) => drop(reply.send(Err(error))),
+            (Some(Command::Tunnel { reply, .. }), Err(error)) => drop(reply.send(Err(error))),
+            (Some(Command::Disconnect) | None, _) => {}
+        }
+        Ok(true)
+    }
+
+    /// Asks for the commands of the channels that are open. Their state is in the channel, so any
+    /// number may be under way.
+    fn start(&mut self, turn: &mut Turn<'_>) -> Result<bool, Lost> {
+        let mut moved = false;
+        let mut index = 0;
+        while let Some(starting) = self.starting.get_mut(index) {
+            match starting.channel.exec(&starting.command) {
+                Err(error) if would_block(&error) => {
+                    turn.blocked();
+                    index += 1;
+                    continue;
+                }
+                Err(error) if is_fatal(&error) => return Err(Lost::from(error)),
+                outcome => {
+                    let Starting { channel, reply, .. } = self.starting.swap_remove(index);
+                    moved = true;
+                    let bridge = match outcome {
+                        Ok(()) => {
+                            shared_increment(&self.shared.counters.execs);
+                            let (bridge, exec) = Bridge::exec(channel);
+                            let _ = reply.send(Ok(exec));
+                            bridge
+                        }
+                        Err(error) => {
+                            let _ = reply.send(Err(error));
+                            Bridge::discard(channel)
+                        }
+                    };
+                    self.bridges.push(bridge);
+                }
+            }
+        }
+        Ok(moved)
+    }
+}
+
+fn shared_increment(counter: &AtomicU32) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Knows when the peer was last heard. libssh2 sends keepalives and does not notice when they stay
+/// unanswered; a laptop that changes its network, or a machine that is switched off, looks just so.
+struct Pulse {
+    patience: Patience,
+    heard: Instant,
+    asked: Instant,
+}
+
+impl Pulse {
+    fn new(patience: Patience) -> Self {
+        let now = Instant::now();
+        Self {
+            patience,
+            heard: now,
+            asked: now,
+        }
+    }
+
+    fn beat(
+        &mut self,
+        session: &Session,
+        readiness: Readiness,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Lost> {
+        let now = Instant::now();
+        if readiness.readable {
+            self.heard = now;
+        }
+        let silence = now.saturating_duration_since(self.heard);
+        if silence >= self.patience.give_up {
+            let seconds = silence.as_secs();
+            return Err(Lost(format!("the box has not answered for {seconds} s")));
+        }
+        let due = self.heard.max(self.asked) + self.patience.ask;
+        // Like an end of file, a keepalive must go out whole.
+        if now >= due && turn.has_room() {
+            session.keepalive_send()?;
+            self.asked = now;
+            turn.room = false;
+        }
+        let next = self.heard.max(self.asked) + self.patience.ask;
+        turn.wake_at(if next > now {
+            next
+        } else {
+            now + self.patience.ask
+        });
+        turn.wake_at(self.heard + self.patience.give_up);
+        Ok(())
+    }
+}
