@@ -1,5 +1,8 @@
 //! Where the box is: from `--target` to an [`Endpoint`].
 
+#[cfg(target_os = "linux")]
+pub mod sandbox;
+
 use std::fmt;
 
 use crate::transport::endpoint::Endpoint;

@@ -1,0 +1,195 @@
+//! Real machines for a test: a network that nobody has, a store of its own, and an end to both
+//! whatever becomes of the test.
+
+#![allow(dead_code)] // Each test program uses its own part of this.
+
+use std::net::Ipv4Addr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use dwenv::events::{Event, Events};
+use dwenv::target::sandbox::{Running, Spec, Store, Suite};
+
+/// A store and a network of this test's own. Its end destroys every machine of the store.
+pub struct Lab {
+    pub store: Store,
+    folder: Option<tempfile::TempDir>,
+    network: [u8; 3],
+    // Bound, so that no test that runs at the same time takes the same network.
+    _claim: UnixListener,
+}
+
+impl Lab {
+    /// Fails with the reason where no machine can be made.
+    pub fn new() -> Self {
+        let uid = run("id", &["-u"]);
+        assert_eq!(uid.trim(), "0", "tests on real machines must run as root");
+        let (network, claim) = free_network();
+        let folder = tempfile::Builder::new()
+            .prefix("dwenv-test-")
+            .tempdir_in("/var/tmp")
+            .expect("a folder in /var/tmp");
+        let bases = std::env::var_os("DWENV_BASE_DIR")
+            .map_or_else(|| PathBuf::from("/var/cache/dwenv/base"), PathBuf::from);
+        Self {
+            store: Store::at(folder.path().to_path_buf(), bases).expect("a store"),
+            folder: Some(folder),
+            network,
+            _claim: claim,
+        }
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        let folder = self.folder.as_ref().expect("it is there until the end");
+        folder.path().to_path_buf()
+    }
+
+    /// The address in this lab's network that ends so; 1 is the host.
+    pub fn address(&self, last: u8) -> Ipv4Addr {
+        let [a, b, c] = self.network;
+        Ipv4Addr::new(a, b, c, last)
+    }
+
+    pub fn network(&self) -> String {
+        format!("{}/24", self.address(0))
+    }
+
+    pub fn spec(&self, name: &str, last: u8) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            suite: Suite::Trixie,
+            address: self.address(last),
+            user: "vagrant".to_owned(),
+            hostname: format!("{name}-box"),
+        }
+    }
+
+    /// Makes a machine and waits until it answers; what goes on is shown when the test fails.
+    pub fn up(&self, spec: &Spec) -> Running {
+        (self.store.up(spec, &shown())).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hints))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let mut left = Vec::new();
+        for name in self
+            .store
+            .list()
+            .map(|list| list.into_iter().map(|it| it.0))
+            .into_iter()
+            .flatten()
+        {
+            if let Err(error) = self.store.destroy(&name, &Events::nowhere()) {
+                left.push(format!("{name}: {error}"));
+            }
+        }
+        if left.is_empty() {
+            return;
+        }
+        // What could not be removed stays where somebody can find it.
+        let kept = self.folder.take().map(tempfile::TempDir::keep);
+        let told = format!("the test's machines in {kept:?} are still there: {left:?}");
+        if std::thread::panicking() {
+            eprintln!("{told}");
+        } else {
+            panic!("{told}");
+        }
+    }
+}
+
+/// Events on the test's own output, which cargo shows when the test fails.
+pub fn shown() -> Events {
+    Events::to(|event| match event {
+        Event::StepProgress { .. } | Event::Detail { .. } => {}
+        event => println!("{event:?}"),
+    })
+}
+
+/// Runs a command in the machine with OpenSSH's own client.
+pub fn ssh(machine: &Running, command: &str) -> Output {
+    Command::new("ssh")
+        .args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=10",
+        ])
+        .args([
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+        ])
+        .args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-i"])
+        .arg(&machine.identity)
+        .args(["-p", &machine.port.to_string()])
+        .arg(format!("{}@{}", machine.spec.user, machine.spec.address))
+        .arg(command)
+        .output()
+        .expect("the ssh program")
+}
+
+/// Like [`ssh`]; the command must succeed. What it wrote, without the last line's end.
+pub fn said(machine: &Running, command: &str) -> String {
+    let output = ssh(machine, command);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command}: {}\n{out}\n{err}",
+        output.status
+    );
+    out.trim_end().to_owned()
+}
+
+/// Runs a program on the host; it must succeed.
+pub fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{program} {args:?}: {err}");
+    out
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A /24 of 10.0.0.0/8 that no interface and no route of this host touches, and no other test has.
+fn free_network() -> ([u8; 3], UnixListener) {
+    let taken = run("ip", &["-4", "-o", "address"]) + &run("ip", &["-4", "route"]);
+    let start = std::process::id() as usize * 37;
+    for step in 0..50 * 250 {
+        let at = (start + step) % (50 * 250);
+        let network = [10, 200 + (at / 250) as u8, 1 + (at % 250) as u8];
+        let prefix = format!("{}.{}.", network[0], network[1]);
+        if taken
+            .split_whitespace()
+            .any(|word| word.starts_with(&prefix) && touches(word, network))
+        {
+            continue;
+        }
+        let name = format!(
+            "dwenv-test-network-{}.{}.{}",
+            network[0], network[1], network[2]
+        );
+        let address = SocketAddr::from_abstract_name(name).expect("a short name");
+        if let Ok(claim) = UnixListener::bind_addr(&address) {
+            return (network, claim);
+        }
+    }
+    panic!("no network in 10.200.0.0 to 10.249.0.0 is free");
+}
+
+/// Whether an address or route of the host's, in the same /16, is of this /24 or wider than it.
+fn touches(word: &str, network: [u8; 3]) -> bool {
+    let (address, prefix) = word.split_once('/').unwrap_or((word, "32"));
+    let third = address.split('.').nth(2).and_then(|part| part.parse().ok());
+    third == Some(network[2]) || prefix.parse().is_ok_and(|prefix: u8| prefix < 24)
+}
