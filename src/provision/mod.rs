@@ -5,3 +5,172 @@ pub mod outcome;
 pub mod plan;
 mod pull;
 mod script;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Result;
+use crate::events::Events;
+use crate::facts::{Facts, Observed, Records};
+use crate::resources::Context;
+use crate::resources::system::Login;
+use crate::transport::Transport;
+use apply::Applied;
+use outcome::{Outcome, PlannedChange};
+use plan::Plans;
+
+/// How often a probe may find, after an apply, what could not be seen before it: the schema of a database
+/// that did not run, for example.
+const ROUNDS: usize = 3;
+
+/// One target, as provision works with it.
+pub trait Target {
+    /// Opens a new session: with the rights of a new login.
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>>>;
+
+    /// Asks every probe over a session.
+    fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records>;
+}
+
+/// A run of provision: what it did, and the facts that the box was left with.
+pub struct Provisioned {
+    pub outcome: Outcome,
+    pub facts: Facts,
+    /// The session on which the last facts were read.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// Plans, and unless `consent` declines, applies and looks again.
+///
+/// `consent` is shown each plan that is not empty, and says whether to go on.
+///
+/// # Errors
+/// When the box cannot be reached or is held by another run, when the link was lost, and whatever
+/// `consent` returns. A change that failed is no error: the outcome says so.
+pub async fn run(
+    target: &dyn Target,
+    context: Context<'_>,
+    owner: &str,
+    events: &Events,
+    consent: &mut dyn FnMut(&Outcome) -> Result<bool>,
+) -> Result<Provisioned> {
+    let mut transport = target.connect().await?;
+    let mut outcome = Outcome::new(context.target);
+    let mut tried: HashSet<String> = HashSet::new();
+    for _ in 0..ROUNDS {
+        let records = target.probe(transport.clone()).await;
+        let plans = plan::plan(context, &Facts::new(records.clone()));
+        let facts = Facts::new(records);
+        outcome.unchanged.clone_from(&plans.unchanged);
+        outcome.remaining = plans
+            .steps
+            .iter()
+            .flat_map(|step| step.checks.clone())
+            .collect();
+        let news = outcome.remaining.iter().any(|check| !tried.contains(check));
+        if plans.steps.is_empty() || !news {
+            outcome.applied = true;
+            return Ok(Provisioned {
+                outcome,
+                facts,
+                transport,
+            });
+        }
+        let shown = outcome.with_changes(plans.steps.iter().map(plan::Step::shown));
+        if !consent(&shown)? {
+            return Ok(Provisioned {
+                outcome: shown,
+                facts,
+                transport,
+            });
+        }
+        tried.extend(outcome.remaining.iter().cloned());
+        let applied;
+        (applied, transport) = apply(target, transport, &plans, &facts, owner, events).await?;
+        let failed = applied.failed();
+        outcome.add(&plans, applied);
+        if failed {
+            outcome.applied = true;
+            outcome.remaining.clear();
+            return Ok(Provisioned {
+                outcome,
+                facts,
+                transport,
+            });
+        }
+    }
+    let records = target.probe(transport.clone()).await;
+    let left = plan::plan(context, &Facts::new(records.clone()));
+    outcome.applied = true;
+    outcome.remaining = left
+        .steps
+        .iter()
+        .flat_map(|step| step.checks.clone())
+        .collect();
+    let facts = Facts::new(records);
+    Ok(Provisioned {
+        outcome,
+        facts,
+        transport,
+    })
+}
+
+/// Makes the changes, then logs in anew: the box is looked at as whoever logs in next will find it.
+async fn apply(
+    target: &dyn Target,
+    transport: Arc<dyn Transport>,
+    plans: &Plans,
+    facts: &Facts,
+    owner: &str,
+    events: &Events,
+) -> Result<(Applied, Arc<dyn Transport>)> {
+    let is_root = is_root(&facts.get::<Login>());
+    let scripts = apply::scripts(transport.as_ref(), &plans.steps, is_root, owner, events);
+    let mut applied = scripts.await?;
+    drop(transport);
+    let transport = target.connect().await?;
+    let failed =
+        |status: &outcome::ChangeStatus| matches!(status, outcome::ChangeStatus::Failed(_));
+    if !applied.statuses.iter().any(failed) {
+        apply::pulls(&transport, &plans.steps, events, &mut applied).await;
+    }
+    Ok((applied, transport))
+}
+
+fn is_root(login: &Observed<Login>) -> bool {
+    matches!(login, Ok(login) if login.uid == 0)
+}
+
+impl Outcome {
+    fn new(target: &str) -> Self {
+        Self {
+            schema_version: 1,
+            target: target.to_owned(),
+            applied: false,
+            changes: Vec::new(),
+            unchanged: Vec::new(),
+            notes: Vec::new(),
+            remaining: Vec::new(),
+        }
+    }
+
+    fn with_changes(&self, changes: impl Iterator<Item = PlannedChange>) -> Self {
+        Self {
+            changes: changes.collect(),
+            remaining: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    fn add(&mut self, plans: &Plans, applied: Applied) {
+        for (step, status) in plans.steps.iter().zip(applied.statuses) {
+            self.changes.push(PlannedChange {
+                status,
+                ..step.shown()
+            });
+        }
+        self.notes.extend(applied.notes);
+    }
+}
