@@ -165,8 +165,13 @@ pub(super) struct Actor {
     waiting: VecDeque<Command>,
     starting: Vec<Starting>,
     bridges: Vec<Bridge>,
+    /// When a channel was last closed, until it has excused one refusal.
+    closed: Option<Instant>,
     disconnecting: bool,
 }
+
+/// How long after a channel was closed the server may still count it.
+const AFTERMATH: Duration = Duration::from_secs(1);
 
 /// A channel that is open, and whose command the box has not confirmed yet.
 struct Starting {
@@ -184,6 +189,7 @@ impl Actor {
             waiting: VecDeque::new(),
             starting: Vec::new(),
             bridges: Vec::new(),
+            closed: None,
             disconnecting: false,
         }
     }
@@ -251,7 +257,11 @@ impl Actor {
         for bridge in &mut self.bridges {
             moved |= bridge.drive(cx, turn)?;
         }
+        let before = self.bridges.len();
         self.bridges.retain(|bridge| !bridge.is_over());
+        if self.bridges.len() < before {
+            self.closed = Some(Instant::now());
+        }
         Ok(moved)
     }
 
@@ -290,6 +300,14 @@ impl Actor {
             }
             if is_fatal(error) {
                 return Err(Lost(error.message().to_owned()));
+            }
+            // A server at its MaxSessions forgets a closed channel only after it has read what
+            // came with the closing: the same request again, and there is room.
+            let closed = self
+                .closed
+                .take_if(|_| matches!(command, Command::Exec { .. }));
+            if closed.is_some_and(|at| at.elapsed() < AFTERMATH) {
+                return Ok(true);
             }
         }
         match (self.waiting.pop_front(), opened) {
