@@ -813,7 +813,7 @@ fn a_command_that_is_done_says_what_comes_next() {
     The workshop's files are in workshop:
         workshop/config.toml
         workshop/Vagrantfile
-    →cd workshop && dwenv up
+    → cd workshop && dwenv up
     ");
 }
 
@@ -840,7 +840,7 @@ fn errors_say_what_why_and_what_next() {
       cause: Connection refused (os error 111)
       hint: Start the box, and wait until it says that it is ready; the first start
             takes a few minutes.
-      hint:dwenv up --target vagrant --config https://example.org/a/very/long/path/config.toml
+      hint: dwenv up --target vagrant --config https://example.org/a/very/long/path/config.toml
     ");
     assert_snapshot!(told(|out| human::error(out, &Style::PLAIN, &misspelt())), @r"
     error: config.toml has an unknown key

@@ -423,7 +423,7 @@ fn difference(
             _ if !unified => Label::Plain,
             Some(b'+') => Label::Added,
             Some(b'-') => Label::Removed,
-            Some(b'@') => Label::Skip,
+            Some(b'@') => Label::Dim,
             _ => Label::Plain,
         };
         if line.is_empty() {
@@ -755,9 +755,10 @@ fn hint(style: &Style, indent: usize, lead: Text, hang: usize, hint: &str) -> St
     if sentence {
         return style.wrap(indent, hang, &lead.plain(hint));
     }
+    // The command begins where a sentence would.
     let lead = style.wrap(indent, hang, &lead);
     let command = style.verbatim(hang, Label::Command, hint);
-    format!("{}{}", lead.trim_end_matches('\n'), command.trim_start())
+    format!("{} {}", lead.trim_end(), command.trim_start())
 }
 
 /// A title, underlined.

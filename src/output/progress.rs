@@ -275,7 +275,7 @@ impl Board {
         let room = self.style.width.saturating_sub(columns(spinner) + 2);
         let ellipsis = self.style.symbol(Symbol::Ellipsis);
         let line = console::truncate_str(&line, room, ellipsis).into_owned();
-        let spinner = self.style.paint(Label::Skip, spinner);
+        let spinner = self.style.paint(Label::Command, spinner);
         self.write(&format!("{ERASE}{spinner} {line}"));
         self.drawn = true;
     }
@@ -306,15 +306,12 @@ impl Step {
 
     /// The detail comes last: it is what a narrow terminal may cut.
     fn live(&self, now: Duration, others: &str) -> String {
-        let mut line = format!("{} ({}{others})", self.name, self.elapsed(now));
-        if let Some(percent) = self.percent() {
-            line.push_str(&format!(" {percent:>5}"));
-        }
+        let mut parts = vec![format!("{} ({}{others})", self.name, self.elapsed(now))];
+        parts.extend(self.percent().map(|percent| format!("{percent:>5}")));
         if !self.detail.is_empty() {
-            line.push_str("  ");
-            line.push_str(&self.detail);
+            parts.push(format!(" {}", self.detail));
         }
-        clean(&line).replace('\n', " ")
+        clean(&parts.join(" ")).replace('\n', " ")
     }
 
     fn plain(&self, now: Duration) -> String {
@@ -441,5 +438,47 @@ impl Drop for Progress {
             // A ticker that panicked has told all it could.
             let _ = ticker.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn threads_share_it_and_a_question_does_not_block_them() {
+        let sink = Sink::default();
+        let board = Board::new(
+            Box::new(sink.clone()),
+            Style::PLAIN,
+            Mode::Plain,
+            Verbosity::Normal,
+        );
+        let progress = Progress::on(board);
+        let events = progress.events();
+        progress.suspend(|| {
+            let events = events.clone();
+            let told = thread::spawn(move || events.note("meanwhile"));
+            told.join().unwrap();
+            sink.clone().write_all(b"question\n").unwrap();
+        });
+        drop(progress);
+        events.note("afterwards");
+        let told = sink.0.lock().unwrap().clone();
+        assert_eq!(told, b"question\nnote: meanwhile\nnote: afterwards\n");
     }
 }

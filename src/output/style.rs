@@ -36,11 +36,11 @@ impl Label {
             Self::Pass | Self::Added => plain.green(),
             Self::Warn => plain.yellow(),
             Self::Fail => plain.red().bold(),
-            Self::Skip | Self::Command => plain.cyan(),
+            Self::Command => plain.cyan(),
             Self::Unknown => plain.magenta(),
             Self::Heading => plain.bold(),
             Self::Path => plain.underlined(),
-            Self::Dim => plain.dim(),
+            Self::Skip | Self::Dim => plain.dim(),
             Self::Removed => plain.red(),
         }
     }
