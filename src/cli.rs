@@ -1,8 +1,9 @@
 //! The command line: its definitions, and nothing else.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::output::style::ColorWhen;
@@ -37,6 +38,38 @@ pub struct Cli {
     pub global: Global,
 }
 
+impl Cli {
+    /// Reads the command line; a help text and a version are errors here too, as clap has it.
+    pub fn read<I, S>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<OsString> + Clone,
+    {
+        let matches = command().try_get_matches_from(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((_, matches)) = matches.subcommand() {
+            let behind = matches.get_many::<String>(TARGETS).unwrap_or_default();
+            cli.global.targets.extend(behind.cloned());
+        }
+        Ok(cli)
+    }
+}
+
+/// The whole command line, for help and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let targets = command
+        .get_arguments()
+        .find(|argument| argument.get_id() == TARGETS)
+        .cloned();
+    // clap lets a global option behind the subcommand replace the same option before it: a box that was
+    // named would be left out in silence. So this one stands in both places, and both count.
+    command.mut_subcommands(|subcommand| subcommand.args(targets.clone()))
+}
+
+const TARGETS: &str = "targets";
+
 /// What every subcommand takes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options for every command")]
@@ -55,7 +88,7 @@ pub struct Global {
     ///
     /// `vagrant[:MACHINE]`, `sandbox[:NAME]`, `ssh://USER@HOST[:PORT]`, a name from `~/.ssh/config`, or one
     /// from `[target.NAME]` in config.toml. Default: the box that was used last in this folder, else `vagrant`.
-    #[arg(long = "target", value_name = "TARGET", global = true)]
+    #[arg(long = "target", value_name = "TARGET")]
     pub targets: Vec<String>,
 
     /// Log in to the box with this private key

@@ -4,8 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
-use dwenv::cli::{Cli, Command, format_asked};
+use dwenv::cli::{Cli, Command, command, format_asked};
 use dwenv::doctor::report::{By, Finding, Remedy, Report, Scope, Status};
 use dwenv::error::{Error, ErrorKind, ExitCode};
 use dwenv::events::Event;
@@ -582,7 +581,7 @@ fn a_plan_can_show_its_differences() {
           import http.server
          -PORT = 8081
          +PORT = 8080
-          
+
     3. Create the tables and the fixtures [box.postgres.schema]
        database dockerworkshop
          CREATE TABLE call (
@@ -1290,12 +1289,12 @@ fn only_a_clear_yes_is_a_yes() {
 
 #[test]
 fn the_command_line_is_consistent() {
-    Cli::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]
 fn options_for_every_command_stand_before_or_behind_it() {
-    let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+    let parse = |line: &str| Cli::read(line.split(' '));
     let cli = parse("dwenv -C box --format json doctor --target a --target b -v").unwrap();
     assert_eq!(cli.global.targets, ["a", "b"]);
     assert_eq!(cli.global.format, Format::Json);
@@ -1305,6 +1304,8 @@ fn options_for_every_command_stand_before_or_behind_it() {
         parse("dwenv --target a doctor").unwrap().global.targets,
         ["a"]
     );
+    let both = parse("dwenv --target a doctor --target b").unwrap();
+    assert_eq!(both.global.targets, ["a", "b"]);
     let Command::Ssh { command } = parse("dwenv ssh -y -- docker ps -a").unwrap().command else {
         panic!("not ssh");
     };
@@ -1340,14 +1341,16 @@ fn whoever_asks_for_json_is_known_before_the_rest_is_understood() {
 #[test]
 fn help_is_for_people_who_never_used_a_terminal() {
     let help = |long: bool| {
-        let mut command = Cli::command().term_width(80);
+        let mut command = command().term_width(80);
         if long {
             command.render_long_help()
         } else {
             command.render_help()
         }
         .to_string()
-        .replace(" \n", "\n")
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect::<String>()
     };
     assert_snapshot!(help(false), @r"
     Prepares your machine for a Docker workshop, and checks that it is ready
@@ -1417,13 +1420,13 @@ fn help_is_for_people_who_never_used_a_terminal() {
 
           --config <FILE|URL>
               Read the workshop from this file or web address
-             
+
               Default: `config.toml` in the folder; where there is none, the
               workshop that is built into dwenv.
 
           --target <TARGET>
               Use this box; can be given several times
-             
+
               `vagrant[:MACHINE]`, `sandbox[:NAME]`, `ssh://USER@HOST[:PORT]`, a
               name from `~/.ssh/config`, or one from `[target.NAME]` in config.toml.
               Default: the box that was used last in this folder, else `vagrant`.
@@ -1433,7 +1436,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
 
           --timeout <SECONDS>
               Give up on a box that has not let us in after so many seconds
-             
+
               [default: 10]
 
           --format <FORMAT>
@@ -1442,7 +1445,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
               Possible values:
               - human: Text for a person
               - json:  One JSON document for a program
-             
+
               [default: human]
 
       -y, --yes
@@ -1461,7 +1464,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
               - auto:   In a terminal that can show it
               - always: Everywhere, also in a file
               - never:  Nowhere
-             
+
               [default: auto]
 
     Exit codes:
@@ -1477,7 +1480,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
 
 #[test]
 fn the_exit_code_table_has_every_code() {
-    let help = Cli::command().render_long_help().to_string();
+    let help = command().render_long_help().to_string();
     let table = help.split("Exit codes:").nth(1).unwrap();
     for code in [
         ExitCode::Ready,

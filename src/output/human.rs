@@ -426,10 +426,11 @@ fn difference(
             Some(b'@') => Label::Dim,
             _ => Label::Plain,
         };
-        if line.is_empty() {
+        if line.trim().is_empty() {
             writeln!(out)?;
+        } else {
+            put(out, &style.verbatim(indent + 2, label, line))?;
         }
-        put(out, &style.verbatim(indent + 2, label, line))?;
     }
     Ok(())
 }
