@@ -2,10 +2,12 @@
 //!
 //! `docs/architecture.md` is the map of these rooms.
 
+pub mod cli;
 pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod output;
 pub mod provision;
 pub mod quote;
 pub mod resources;

@@ -1,0 +1,222 @@
+//! The command line: its definitions, and nothing else.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::output::style::ColorWhen;
+use crate::output::{Format, Verbosity};
+
+/// Stands under the long help; the numbers are those of [`crate::error::ExitCode`].
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  Ready (warnings allowed), or done
+  1  A check failed, or a change failed
+  2  The command line or the configuration is wrong; nothing was touched
+  3  Nothing failed, but something could not be determined: the box did not
+     answer, refused the login or showed another host key
+  4  Another run holds this box
+  5  Interrupted: run it again";
+
+/// Prepares your machine for a Docker workshop, and checks that it is ready
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "dwenv",
+    version,
+    after_help = "New here? Type `dwenv up`, and when it is done, `dwenv doctor`.",
+    after_long_help = EXIT_CODES,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+impl Cli {
+    /// Reads the command line; a help text and a version are errors here too, as clap has it.
+    pub fn read<I, S>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<OsString> + Clone,
+    {
+        let matches = command().try_get_matches_from(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((_, matches)) = matches.subcommand() {
+            let behind = matches.get_many::<String>(TARGETS).unwrap_or_default();
+            cli.global.targets.extend(behind.cloned());
+        }
+        Ok(cli)
+    }
+}
+
+/// The whole command line, for help and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let targets = command
+        .get_arguments()
+        .find(|argument| argument.get_id() == TARGETS)
+        .cloned();
+    // clap lets a global option behind the subcommand replace the same option before it: a box that was
+    // named would be left out in silence. So this one stands in both places, and both count.
+    command.mut_subcommands(|subcommand| subcommand.args(targets.clone()))
+}
+
+const TARGETS: &str = "targets";
+
+/// What every subcommand takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options for every command")]
+pub struct Global {
+    /// Work in this folder instead of the current one
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+
+    /// Read the workshop from this file or web address
+    ///
+    /// Default: `config.toml` in the folder; where there is none, the workshop that is built into dwenv.
+    #[arg(long, value_name = "FILE|URL", global = true)]
+    pub config: Option<String>,
+
+    /// Use this box; can be given several times
+    ///
+    /// `vagrant[:MACHINE]`, `sandbox[:NAME]`, `ssh://USER@HOST[:PORT]`, a name from `~/.ssh/config`, or one
+    /// from `[target.NAME]` in config.toml. Default: the box that was used last in this folder, else `vagrant`.
+    #[arg(long = "target", value_name = "TARGET")]
+    pub targets: Vec<String>,
+
+    /// Log in to the box with this private key
+    #[arg(long, value_name = "FILE", global = true)]
+    pub identity: Option<PathBuf>,
+
+    /// Give up on a box that has not let us in after so many seconds
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+        global = true
+    )]
+    pub timeout: u64,
+
+    /// Tell results as text, or as one JSON document
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub format: Format,
+
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+
+    /// Tell everything: all checks, commands and timings
+    #[arg(short, long, conflicts_with = "quiet", global = true)]
+    pub verbose: bool,
+
+    /// Tell only results, warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
+    pub color: ColorWhen,
+}
+
+impl Global {
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Start the box, set it up, and check that it is ready
+    ///
+    /// The one command for a workshop. It can be run again at any time: what is there already stays.
+    #[command(after_long_help = EXIT_CODES)]
+    Up,
+
+    /// Set the box up: install and configure what the workshop needs
+    ///
+    /// Shows what it is going to do, asks, and does it. Running it again changes nothing that is right, and
+    /// rows in the workshop's database are never touched.
+    #[command(after_long_help = EXIT_CODES)]
+    Provision(Provision),
+
+    /// Check that everything is ready, and say how to mend what is not
+    ///
+    /// Looks from your laptop and from inside the box, and changes nothing.
+    #[command(after_long_help = EXIT_CODES)]
+    Doctor,
+
+    /// Write the workshop's files into a folder, to read or to change them
+    Init {
+        /// The folder; it is made if it is not there
+        #[arg(value_name = "DIR", default_value = ".")]
+        into: PathBuf,
+    },
+
+    /// Log in to the box, or run a command there
+    #[command(after_help = "Example: dwenv ssh -- docker ps")]
+    Ssh {
+        /// The command to run in the box, after `--`; without one you get a shell
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+
+    /// Stop the box; everything in it is kept
+    Down,
+
+    /// Remove the box and everything in it
+    Destroy,
+
+    /// List the boxes that can be used here
+    Targets,
+
+    /// Print a script that makes your shell complete dwenv's commands
+    Completions {
+        /// The shell that you use
+        shell: Shell,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Provision {
+    /// Only show what would be done
+    #[arg(long)]
+    pub plan: bool,
+
+    /// Also show the differences in files and the SQL that is run
+    #[arg(long)]
+    pub diff: bool,
+}
+
+/// The format that these arguments ask for, also when the rest of them is wrong: whoever asked for JSON gets
+/// a usage error in JSON too.
+#[must_use]
+pub fn format_asked<S: AsRef<str>>(arguments: &[S]) -> Format {
+    let mut format = Format::Human;
+    let mut arguments = arguments.iter().map(AsRef::as_ref);
+    while let Some(argument) = arguments.next() {
+        let value = match argument {
+            "--" => break,
+            "--format" => arguments.next(),
+            _ => argument.strip_prefix("--format="),
+        };
+        format = match value {
+            Some("json") => Format::Json,
+            Some(_) => Format::Human,
+            None => format,
+        };
+    }
+    format
+}

@@ -1,0 +1,151 @@
+//! What a program sees: exactly one JSON document a run, on stdout.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Done, Listed, Up};
+use crate::doctor::report::Report;
+use crate::error::{Error, ErrorKind, Result};
+use crate::provision::outcome::Outcome;
+
+/// The version of every document here. A field that goes or changes its meaning raises it; a new field
+/// does not.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Several<'a, T> {
+    schema_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<bool>,
+    targets: &'a [T],
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    schema_version: u32,
+    error: Why<'a>,
+}
+
+#[derive(Serialize)]
+struct Why<'a> {
+    kind: &'static str,
+    message: &'a str,
+    cause: Option<&'a str>,
+    hints: &'a [String],
+    exit_code: u8,
+}
+
+/// One target of several that were provisioned.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Provisioned<'a> {
+    Outcome(&'a Outcome),
+    Error { target: &'a str, error: Why<'a> },
+}
+
+/// What doctor found: the report itself for one target, a list for several.
+pub fn reports(out: &mut dyn Write, reports: &[Report]) -> io::Result<()> {
+    match reports {
+        [report] => document(out, report),
+        _ => document(
+            out,
+            &Several {
+                schema_version: SCHEMA_VERSION,
+                ready: Some(reports.iter().all(|report| report.ready)),
+                targets: reports,
+            },
+        ),
+    }
+}
+
+/// What provision planned or did, target by target; a target that could not be worked on has its error.
+pub fn provision(out: &mut dyn Write, outcomes: &[(String, Result<Outcome>)]) -> io::Result<()> {
+    match outcomes {
+        [(_, Ok(outcome))] => document(out, outcome),
+        [(_, Err(error))] => self::error(out, error),
+        _ => {
+            let targets: Vec<Provisioned<'_>> = outcomes
+                .iter()
+                .map(|(target, outcome)| match outcome {
+                    Ok(outcome) => Provisioned::Outcome(outcome),
+                    Err(error) => Provisioned::Error {
+                        target,
+                        error: why(error),
+                    },
+                })
+                .collect();
+            several(out, &targets)
+        }
+    }
+}
+
+/// What `up` did.
+pub fn up(out: &mut dyn Write, boxes: &[Up]) -> io::Result<()> {
+    match boxes {
+        [up] => document(out, up),
+        _ => several(out, boxes),
+    }
+}
+
+/// The targets that this folder knows.
+pub fn targets(out: &mut dyn Write, targets: &[Listed]) -> io::Result<()> {
+    several(out, targets)
+}
+
+/// What a command did that has no more to tell.
+pub fn done(out: &mut dyn Write, done: &Done) -> io::Result<()> {
+    document(out, done)
+}
+
+/// An error, as the one document of a run that ended with it.
+pub fn error(out: &mut dyn Write, error: &Error) -> io::Result<()> {
+    document(
+        out,
+        &Ended {
+            schema_version: SCHEMA_VERSION,
+            error: why(error),
+        },
+    )
+}
+
+fn why(error: &Error) -> Why<'_> {
+    Why {
+        kind: kind(error.kind),
+        message: &error.message,
+        cause: error.cause.as_deref(),
+        hints: &error.hints,
+        exit_code: error.exit_code() as u8,
+    }
+}
+
+fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Usage => "usage",
+        ErrorKind::Config => "config",
+        ErrorKind::Unreachable => "unreachable",
+        ErrorKind::Authentication => "authentication",
+        ErrorKind::HostKey => "host_key",
+        ErrorKind::Failed => "failed",
+        ErrorKind::Locked => "locked",
+        ErrorKind::Interrupted => "interrupted",
+    }
+}
+
+fn several<T: Serialize>(out: &mut dyn Write, targets: &[T]) -> io::Result<()> {
+    document(
+        out,
+        &Several {
+            schema_version: SCHEMA_VERSION,
+            ready: None,
+            targets,
+        },
+    )
+}
+
+fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    // Rendered whole before the first byte is written: a document is there, or it is not.
+    let mut rendered = serde_json::to_vec_pretty(value)?;
+    rendered.push(b'\n');
+    out.write_all(&rendered)
+}

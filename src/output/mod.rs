@@ -1,0 +1,261 @@
+//! Everything that a person or a program sees, told from data. Nothing here decides an exit code.
+//!
+//! Results go to stdout, progress and messages to stderr; with `--format json` stdout holds exactly one
+//! document. The renderers in [`human`] and [`json`] write to any [`io::Write`]; [`Output`] gives them the
+//! real streams.
+
+pub mod confirm;
+pub mod human;
+pub mod json;
+pub mod progress;
+pub mod style;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::doctor::report::Report;
+use crate::error::{Error, Result};
+use crate::provision::outcome::Outcome;
+use crate::secret::Secret;
+use progress::Progress;
+use style::{ColorWhen, Stream, Style};
+
+/// Whom the results are for: the values of `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for a person
+    #[default]
+    Human,
+    /// One JSON document for a program
+    Json,
+}
+
+/// How much is told: `-q`, nothing, `-v`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// No progress and no notes: warnings and errors only.
+    Quiet,
+    #[default]
+    Normal,
+    /// All checks, commands, counts and timings.
+    Verbose,
+}
+
+/// What `up` did with one box.
+#[derive(Clone, Debug, Serialize)]
+pub struct Up {
+    pub schema_version: u32,
+    pub target: String,
+    pub provision: Option<Outcome>,
+    /// `None` when it did not come to that.
+    pub doctor: Option<Report>,
+    /// Where the workshop's server answers, such as `http://192.168.33.10:8080`.
+    pub address: Option<String>,
+}
+
+impl Up {
+    pub fn new(target: impl Into<String>) -> Self {
+        Self {
+            schema_version: json::SCHEMA_VERSION,
+            target: target.into(),
+            provision: None,
+            doctor: None,
+            address: None,
+        }
+    }
+}
+
+/// One line of `targets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// What `--target` takes.
+    pub name: String,
+    /// What makes and stops it, such as `vagrant (virtualbox)`.
+    pub provider: String,
+    /// Such as "running", in the provider's own words.
+    pub state: String,
+    pub address: Option<String>,
+    /// Whether it is the one that is used when `--target` is not given.
+    pub default: bool,
+}
+
+/// What a command did that has no more to tell: `init`, `down`, `destroy`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Done {
+    pub schema_version: u32,
+    /// The subcommand.
+    pub command: String,
+    pub target: Option<String>,
+    /// One sentence.
+    pub message: String,
+    /// Files that were written, and what else the sentence is about.
+    pub paths: Vec<String>,
+    /// What to do next, in the manner of [`Error::hints`].
+    pub hints: Vec<String>,
+}
+
+impl Done {
+    pub fn new(command: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            schema_version: json::SCHEMA_VERSION,
+            command: command.into(),
+            target: None,
+            message: message.into(),
+            paths: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+/// Where everything is told, in the format and the colours that were asked for.
+#[derive(Clone, Debug)]
+pub struct Output {
+    format: Format,
+    verbosity: Verbosity,
+    stdout: Style,
+    stderr: Style,
+    /// Whether stdout has its JSON document: there is only one.
+    told: Arc<AtomicBool>,
+}
+
+impl Output {
+    #[must_use]
+    pub fn new(format: Format, color: ColorWhen, verbosity: Verbosity) -> Self {
+        Self {
+            format,
+            verbosity,
+            stdout: Style::detect(color, Stream::Stdout),
+            stderr: Style::detect(color, Stream::Stderr),
+            told: Arc::default(),
+        }
+    }
+
+    /// Tells on stderr how work goes, until it is dropped.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress::on_stderr(self.stderr, self.verbosity)
+    }
+
+    /// What doctor found, on one target or several.
+    pub fn doctor(&self, reports: &[Report]) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => human::reports(out, &self.stdout, reports, self.verbose()),
+            Format::Json => json::reports(out, reports),
+        })
+    }
+
+    /// What provision is about to do. With `--format json` it goes to stderr: stdout is for the one
+    /// document that [`Output::provision`] writes.
+    pub fn plan(&self, outcome: &Outcome, differences: bool) -> Result<()> {
+        match self.format {
+            Format::Human => to_stdout(|out| human::plan(out, &self.stdout, outcome, differences)),
+            Format::Json => {
+                to_stderr(|out| human::plan(out, &self.stderr, outcome, differences));
+                Ok(())
+            }
+        }
+    }
+
+    /// What provision did, or what it would do where an outcome was not applied.
+    pub fn provision(
+        &self,
+        outcomes: &[(String, Result<Outcome>)],
+        differences: bool,
+    ) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => {
+                human::provision(out, &self.stdout, outcomes, differences, self.verbose())
+            }
+            Format::Json => json::provision(out, outcomes),
+        })
+    }
+
+    /// What `up` did.
+    pub fn up(&self, boxes: &[Up]) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => human::up(out, &self.stdout, boxes, self.verbose()),
+            Format::Json => json::up(out, boxes),
+        })
+    }
+
+    /// The targets that this folder knows.
+    pub fn targets(&self, targets: &[Listed]) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => human::targets(out, &self.stdout, targets),
+            Format::Json => json::targets(out, targets),
+        })
+    }
+
+    /// What a command did that has no more to tell.
+    pub fn done(&self, done: &Done) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => human::done(out, &self.stdout, done),
+            Format::Json => json::done(out, done),
+        })
+    }
+
+    /// Why the run ended. People read it on stderr; with `--format json` it is also the document on stdout,
+    /// unless a result stands there already.
+    pub fn error(&self, error: &Error) {
+        to_stderr(|out| human::error(out, &self.stderr, error));
+        if self.format == Format::Json && !self.told.swap(true, Ordering::Relaxed) {
+            // Where stdout is gone as well, nobody is left to tell.
+            let _ = to_stdout(|out| json::error(out, error));
+        }
+    }
+
+    /// A yes or no from the person at the terminal; `None` where nobody is there.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> Option<bool> {
+        confirm::ask(&self.stderr, question)
+    }
+
+    /// A passphrase from the person at the terminal, not shown; `None` where nobody is there.
+    #[must_use]
+    pub fn passphrase(&self, question: &str) -> Option<Secret> {
+        confirm::passphrase(&self.stderr, question)
+    }
+
+    fn result(&self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let told = self.told.swap(true, Ordering::Relaxed);
+        debug_assert!(
+            self.format == Format::Human || !told,
+            "with --format json a run tells one result"
+        );
+        to_stdout(render)
+    }
+
+    fn verbose(&self) -> bool {
+        self.verbosity == Verbosity::Verbose
+    }
+}
+
+/// Writes a result to stdout at one go. A reader that went away, such as `head`, is no error.
+pub fn to_stdout(render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let written = buffered(render).and_then(|bytes| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&bytes)?;
+        stdout.flush()
+    });
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("The result could not be written to stdout").because(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a message to stderr. Where that fails nobody is left to tell.
+pub fn to_stderr(render: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    let _ = buffered(render).and_then(|bytes| io::stderr().lock().write_all(&bytes));
+}
+
+fn buffered(render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    render(&mut bytes)?;
+    Ok(bytes)
+}
