@@ -3,6 +3,7 @@
 //! `docs/architecture.md` is the map of these rooms.
 
 pub mod cli;
+pub mod commands;
 pub mod doctor;
 pub mod error;
 pub mod events;

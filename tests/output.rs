@@ -536,7 +536,7 @@ fn planned() -> Outcome {
         unchanged: vec![Unchanged {
             check: "box.port.8080".to_owned(),
             reason: "Port 8080 is held by nginx, process 812. It is not the workshop's, so it is left alone: stop it with `sudo systemctl stop nginx`, then run `dwenv provision` again.".to_owned(),
-            undetermined: false,
+            status: Status::Fail,
         }],
         ..outcome(false, vec![packages, files, schema])
     }
@@ -677,7 +677,7 @@ fn a_provisioned_box_is_one_line() {
         unchanged: vec![Unchanged {
             check: "box.postgres.schema".to_owned(),
             reason: "PostgreSQL did not answer within 5 s.".to_owned(),
-            undetermined: true,
+            status: Status::Unknown,
         }],
         ..outcome(true, done)
     };
@@ -990,7 +990,7 @@ fn provisions_document_has_its_differences() {
         {
           "check": "box.port.8080",
           "reason": "Port 8080 is held by nginx, process 812. It is not the workshop's, so it is left alone: stop it with `sudo systemctl stop nginx`, then run `dwenv provision` again.",
-          "undetermined": false
+          "status": "fail"
         }
       ],
       "notes": [],

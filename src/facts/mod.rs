@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod frames;
+pub mod laptop;
 pub mod probe;
 pub mod program;
 pub mod reach;

@@ -9,7 +9,7 @@ use super::style::{Label, Style, Symbol, Text, UNBROKEN, columns, put};
 use super::{Done, Listed, Up};
 use crate::doctor::report::{By, Counts, Finding, Report, Scope, Status};
 use crate::error::{Error, Result};
-use crate::provision::outcome::{ChangeStatus, Difference, Outcome, PlannedChange, Unchanged};
+use crate::provision::outcome::{ChangeStatus, Difference, Outcome, PlannedChange};
 
 /// Columns before what belongs to a heading.
 const INDENT: usize = 4;
@@ -381,7 +381,7 @@ pub fn plan(
         let line = Text::of(Label::Dim, position)
             .plain(&change.title)
             .plain(" ")
-            .add(Label::Dim, bracketed(&change.check));
+            .add(Label::Dim, bracketed(&change.checks.join(", ")));
         put(out, &style.wrap(0, hang, &line))?;
         if differences {
             for difference in &change.differences {
@@ -534,7 +534,7 @@ fn result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> io::Res
         .plain(": ")
         .plain(&change.title)
         .plain(" ")
-        .add(Label::Dim, bracketed(&change.check));
+        .add(Label::Dim, bracketed(&change.checks.join(", ")));
     put(out, &style.wrap(0, INDENT, &line))?;
     match &change.status {
         // What a program on the box said: its lines are left as they are.
@@ -551,13 +551,10 @@ fn result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> io::Res
 /// What is not as declared, and why nothing is done about it.
 fn left_alone(out: &mut dyn Write, style: &Style, outcome: &Outcome) -> io::Result<()> {
     for unchanged in &outcome.unchanged {
-        let (status, what) = if unchanged.undetermined {
-            (
-                Status::Unknown,
-                "could not be judged, and was left as it is",
-            )
-        } else {
-            (Status::Fail, "is not as declared, and was left as it is")
+        let status = unchanged.status;
+        let what = match status {
+            Status::Unknown => "could not be judged, and was left as it is",
+            _ => "is not as declared, and was left as it is",
         };
         let line = Text::of(label(status), marked(style, status))
             .plain(": ")
@@ -634,25 +631,32 @@ fn nothing_planned(outcome: &Outcome) -> (Label, String) {
 }
 
 fn left_over(outcome: &Outcome) -> (Label, String) {
-    let wrong: Vec<&Unchanged> = outcome
-        .unchanged
-        .iter()
-        .filter(|unchanged| !unchanged.undetermined)
-        .collect();
-    if let [first, ..] = wrong.as_slice() {
+    let of = |status| {
+        outcome
+            .unchanged
+            .iter()
+            .filter(move |left| left.status == status)
+    };
+    if let Some(first) = of(Status::Fail).next() {
         let text = format!(
             "{} that provision does not solve: start with {} above.",
-            number(wrong.len(), "problem"),
+            number(of(Status::Fail).count(), "problem"),
             bracketed(&first.check),
         );
         return (Label::Fail, text);
     }
-    let first = outcome.unchanged.first().map_or("", |first| &first.check);
+    if let Some(first) = of(Status::Unknown).next() {
+        let text = format!(
+            "Could not tell whether the box is as declared: start with {} above.",
+            bracketed(&first.check)
+        );
+        return (Label::Unknown, text);
+    }
     let text = format!(
-        "Could not tell whether the box is as declared: start with {} above.",
-        bracketed(first)
+        "Nothing to do, with {} that provision does not solve.",
+        number(outcome.unchanged.len(), "warning")
     );
-    (Label::Unknown, text)
+    (Label::Warn, text)
 }
 
 /// What `up` did: the changes, the checks, and where the server answers.

@@ -61,17 +61,21 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether a change was tried and did not succeed, or was not tried because of that.
+    #[must_use]
+    pub fn changes_failed(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| change.status != ChangeStatus::Done)
+    }
+
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         if !self.applied {
             return ExitCode::Ready;
         }
-        let failed = self
-            .changes
-            .iter()
-            .any(|change| change.status != ChangeStatus::Done);
         let left = |status| self.unchanged.iter().any(|item| item.status == status);
-        if failed || !self.remaining.is_empty() || left(Status::Fail) {
+        if self.changes_failed() || !self.remaining.is_empty() || left(Status::Fail) {
             ExitCode::Failed
         } else if left(Status::Unknown) {
             ExitCode::Undetermined

@@ -1,14 +1,15 @@
 //! The laptop's side: its programs, and whether the box's services can be reached from it.
 
 use semver::Version;
-use serde::{Deserialize, Serialize};
 
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
+use crate::facts::laptop::Program;
 use crate::facts::probe::{LaptopProgram, Service};
 use crate::facts::reach::Way;
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records};
 use crate::target::Provider;
+use crate::target::compat::{self, Support};
 use crate::workshop::Workshop;
 
 pub struct LaptopPrograms;
@@ -47,16 +48,6 @@ const REACH_CHECKS: &[Check] = &[
         probe: "reach_postgres",
     },
 ];
-
-/// A program on the laptop, as far as it could be seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state", content = "is")]
-pub enum Program {
-    Version(Version),
-    NotInstalled,
-    /// It is there and does not say its version; what it said instead.
-    Broken(String),
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VagrantProgram(pub Program);
@@ -213,7 +204,24 @@ fn diff_program(name: &'static str, program: Program, wanted: &Version) -> State
 }
 
 fn diff_pair(virtualbox: &Version, vagrant: &Version) -> State<ProgramDrift> {
-    State::AsDeclared(format!("VirtualBox {virtualbox}, Vagrant {vagrant}"))
+    let needed = match compat::supports(vagrant, virtualbox) {
+        Support::Yes => {
+            return State::AsDeclared(format!("VirtualBox {virtualbox}, Vagrant {vagrant}"));
+        }
+        Support::NeedsVagrant(needed) => Some(needed),
+        Support::UnknownSeries if vagrant > compat::as_of().1 => {
+            return State::Unknown(format!(
+                "whether Vagrant {vagrant} knows VirtualBox {virtualbox} is not in dwenv's table of {}",
+                compat::as_of().0
+            ));
+        }
+        Support::UnknownSeries => None,
+    };
+    State::Drifted(ProgramDrift::Mismatch {
+        virtualbox: virtualbox.clone(),
+        vagrant: vagrant.clone(),
+        needed,
+    })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

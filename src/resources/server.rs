@@ -52,6 +52,7 @@ pub enum Drift {
     PackagesMissing(Vec<&'static str>),
     FilesDiffer(Vec<FileDrift>),
     UnitDiffers(Vec<FileDrift>),
+    CredentialMissing,
     UnitMasked,
     UnitStopped { state: String },
     UnitNotEnabled,
@@ -268,12 +269,13 @@ impl Resource for Server {
                 provision(),
             ),
             Drift::FilesDiffer(drifts) | Drift::UnitDiffers(drifts) => (
-                drifts
-                    .iter()
-                    .map(FileDrift::summary)
-                    .collect::<Vec<_>>()
-                    .join("; "),
+                summary_of_all(drifts),
                 "Put the declared files in place; one that somebody edited is kept beside",
+                provision(),
+            ),
+            Drift::CredentialMissing => (
+                "The declared password of the database is not where the server reads it".to_owned(),
+                "Put it in place",
                 provision(),
             ),
             Drift::UnitMasked => (
@@ -357,7 +359,8 @@ impl Resource for Server {
                     .showing(drifts.iter().map(FileDrift::difference).collect()),
                 Err(unobserved) => Plan::leave(unobserved.0.clone()),
             },
-            Drift::UnitStopped { .. }
+            Drift::CredentialMissing
+            | Drift::UnitStopped { .. }
             | Drift::RestartOwed
             | Drift::Silent
             | Drift::WrongAnswer { .. } => start(workshop, &[]),
@@ -377,6 +380,12 @@ impl Resource for Server {
                 expect_running(workshop, facts);
             }
             Drift::UnitMasked => {}
+            Drift::CredentialMissing => {
+                facts.predict::<Files>(|known| {
+                    known.0.insert(CREDENTIAL.to_owned(), FoundFile::default());
+                });
+                expect_running(workshop, facts);
+            }
             Drift::UnitStopped { .. }
             | Drift::UnitNotEnabled
             | Drift::RestartOwed
@@ -495,8 +504,10 @@ fn diff_unit(context: Context, facts: &Facts) -> State<Drift> {
     let written = |path: &str| found.0.get(path).map_or(0, |file| file.written_at);
     if unit.load == "masked" {
         State::Drifted(Drift::UnitMasked)
-    } else if !drifts.is_empty() || (secret && !found.0.contains_key(CREDENTIAL)) {
+    } else if !drifts.is_empty() {
         State::Drifted(Drift::UnitDiffers(drifts))
+    } else if secret && !found.0.contains_key(CREDENTIAL) {
+        State::Drifted(Drift::CredentialMissing)
     } else if !unit.is_running() {
         State::Drifted(Drift::UnitStopped {
             state: format!("{} ({})", unit.active, unit.result),
@@ -520,7 +531,7 @@ fn diff_http(facts: &Facts) -> State<Drift> {
             status: 200,
             count: Some(count),
             ..
-        }) => State::AsDeclared(format!("{count} rows")),
+        }) => State::AsDeclared(format!("rows: {count}")),
         Some(answer) => State::Drifted(Drift::WrongAnswer {
             status: answer.status,
             reason: answer.reason,
@@ -528,19 +539,33 @@ fn diff_http(facts: &Facts) -> State<Drift> {
     }
 }
 
+/// The differences in words, files that differ in the same way together.
+fn summary_of_all(drifts: &[FileDrift]) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for drift in drifts {
+        let how = drift.how();
+        match groups.iter_mut().find(|(known, _)| *known == how) {
+            Some((_, paths)) => paths.push(&drift.file.path),
+            None => groups.push((how, vec![&drift.file.path])),
+        }
+    }
+    let words = |(how, paths): &(String, Vec<&str>)| format!("{how}: {}", paths.join(", "));
+    groups.iter().map(words).collect::<Vec<_>>().join("; ")
+}
+
 impl FileDrift {
-    fn summary(&self) -> String {
-        let path = &self.file.path;
+    fn name(&self) -> &str {
+        self.file.path.rsplit('/').next().unwrap_or(&self.file.path)
+    }
+
+    fn how(&self) -> String {
         match &self.found {
-            None => format!("{path} is missing"),
-            Some(found) if found.sha256.is_empty() => format!("{path} cannot be read"),
+            None => "Missing".to_owned(),
+            Some(found) if found.sha256.is_empty() => "Cannot be read".to_owned(),
             Some(found) if found.sha256 == files::sha256(&self.file.content) => {
-                format!(
-                    "{path} belongs to {}, not to {}",
-                    found.owner, self.file.owner
-                )
+                format!("Belongs to {}, not to {}", found.owner, self.file.owner)
             }
-            Some(_) => format!("{path} differs from the declared one"),
+            Some(_) => "Differs from the declared one".to_owned(),
         }
     }
 

@@ -129,8 +129,8 @@ impl Resource for Postgres {
         }
     }
 
-    fn plan(&self, context: Context, _: &Facts, drift: &Drift) -> Plan {
-        plan::plan(context.workshop, drift)
+    fn plan(&self, context: Context, facts: &Facts, drift: &Drift) -> Plan {
+        plan::plan(context.workshop, facts, drift)
     }
 
     fn predict(&self, context: Context, facts: &Facts, drift: &Drift) {

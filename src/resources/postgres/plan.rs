@@ -39,7 +39,7 @@ fn psql(port: u16, database: &str) -> String {
     )
 }
 
-pub fn plan(workshop: &Workshop, drift: &Drift) -> Plan {
+pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
     let declared = &workshop.postgres;
     let port = declared.port;
     match drift {
@@ -84,7 +84,7 @@ pub fn plan(workshop: &Workshop, drift: &Drift) -> Plan {
         Drift::RoleMissing
         | Drift::RoleUnsuitable { .. }
         | Drift::PasswordRefused { .. }
-        | Drift::DatabaseMissing => create_database(declared, drift),
+        | Drift::DatabaseMissing => create_database(declared, facts, drift),
         Drift::DatabaseOwner { .. } => {
             let sql = format!(
                 "ALTER DATABASE {} OWNER TO {};\n",
@@ -170,10 +170,21 @@ fi
     ])
 }
 
-fn create_database(declared: &Postgres, drift: &Drift) -> Plan {
+fn create_database(declared: &Postgres, facts: &Facts, drift: &Drift) -> Plan {
+    let (role, database) = (&declared.role, &declared.database);
+    let database_missing = match facts.get::<Clusters>().as_ref() {
+        Ok(clusters) => clusters
+            .server
+            .as_ref()
+            .is_none_or(|server| server.database.is_none()),
+        Err(_) => true,
+    };
     let title = match drift {
-        Drift::DatabaseMissing => format!("Create the database {}", declared.database),
-        Drift::RoleMissing => format!("Create the role {}", declared.role),
+        Drift::DatabaseMissing => format!("Create the database {database}"),
+        Drift::RoleMissing if database_missing => {
+            format!("Create the role {role} and the database {database}")
+        }
+        Drift::RoleMissing => format!("Create the role {role}"),
         _ => format!(
             "Set the role {} and its password as declared",
             declared.role

@@ -1,0 +1,208 @@
+//! The boxes of a run: found, connected to, and asked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+
+use super::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::facts::{Facts, Probe, Record, RecordStatus, Records, collect, laptop};
+use crate::output::Output;
+use crate::provision;
+use crate::resources::system::{Connection, ConnectionFailure};
+use crate::resources::{self, Context};
+use crate::secret::Secret;
+use crate::target::{self, Located, Provider, Target};
+use crate::transport::Transport;
+use crate::transport::session::{self, Passphrase};
+use crate::workshop::Workshop;
+
+/// One target of a run.
+pub struct Remote<'a> {
+    environment: &'a Environment,
+    workshop: &'a Workshop,
+    target: Target,
+    /// As the person would write it.
+    pub name: String,
+    probes: Vec<Probe>,
+    found: Mutex<Result<Located>>,
+    /// How long the last connecting took.
+    connecting: Mutex<Duration>,
+}
+
+impl<'a> Remote<'a> {
+    /// Looks where the box is. That it cannot be found is told when it is asked for.
+    pub async fn find(
+        environment: &'a Environment,
+        workshop: &'a Workshop,
+        target: &Target,
+    ) -> Remote<'a> {
+        Self {
+            environment,
+            workshop,
+            name: target.to_string(),
+            probes: resources::probes(workshop),
+            found: Mutex::new(locate(environment, workshop, target).await),
+            connecting: Mutex::default(),
+            target: target.clone(),
+        }
+    }
+
+    pub fn located(&self) -> Result<Located> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.clone()
+    }
+
+    /// What makes the box, as far as that is known.
+    pub fn provider(&self) -> Provider {
+        match (self.located(), &self.target) {
+            (Ok(located), _) => located.provider,
+            // Which provider Vagrant would use is not known then; the workshop is made for VirtualBox.
+            (Err(_), Target::Vagrant { .. }) => Provider::Vagrant("virtualbox".to_owned()),
+            (Err(_), Target::Sandbox { .. }) => Provider::Sandbox,
+            (Err(_), Target::Ssh(_) | Target::Named(_)) => Provider::Ssh,
+        }
+    }
+
+    pub fn context<'b>(&'b self, provider: &'b Provider) -> Context<'b> {
+        Context {
+            workshop: self.workshop,
+            provider,
+            target: &self.name,
+        }
+    }
+
+    /// Connects and asks everything; a box that cannot be asked is a fact as well.
+    ///
+    /// # Errors
+    /// Only where the command line or the configuration is wrong.
+    pub async fn facts(&self) -> Result<Facts> {
+        use provision::Target as _;
+        let records = match self.connect().await {
+            Ok(transport) => {
+                let records = self.probe(transport.clone()).await;
+                self.tell_tally(transport.as_ref());
+                records
+            }
+            Err(error) if matches!(error.kind, ErrorKind::Usage | ErrorKind::Config) => {
+                return Err(error);
+            }
+            Err(error) => self.unreached(&error).await,
+        };
+        Ok(Facts::new(records))
+    }
+
+    /// What the connection has cost, for `-v`.
+    pub fn tell_tally(&self, transport: &dyn Transport) {
+        self.environment
+            .events
+            .detail(format!("{}: {}", self.name, transport.tally()));
+    }
+
+    /// The records of a box that could not be connected to: the laptop's, and why.
+    async fn unreached(&self, error: &Error) -> Records {
+        let failure = ConnectionFailure {
+            message: error.to_string(),
+            hints: error.hints.clone(),
+        };
+        let record = Record {
+            status: RecordStatus::Done(1),
+            output: serde_json::to_string(&failure).unwrap_or_default(),
+            duration_ms: self.connecting_ms(),
+        };
+        let mut records = Records {
+            taken_at: collect::seconds_since_1970(),
+            ..Records::default()
+        };
+        records.insert(Connection::PROBE, record);
+        self.add_laptop(&mut records).await;
+        records
+    }
+
+    async fn add_laptop(&self, records: &mut Records) {
+        if let Provider::Vagrant(_) = self.provider() {
+            for (id, record) in laptop::ask(&self.probes).await {
+                records.insert(id, record);
+            }
+        }
+    }
+
+    fn connecting_ms(&self) -> u64 {
+        let took = self
+            .connecting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn open(&self, located: &Located) -> Result<Arc<dyn Transport>> {
+        let asks = Arc::new(AskPassphrase(self.environment.output.clone()));
+        let began = Instant::now();
+        let opened = session::connect(&located.endpoint, &self.environment.events, asks).await;
+        *self
+            .connecting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = began.elapsed();
+        Ok(Arc::new(opened?))
+    }
+
+    /// Connects where the box was; if it is not there, forgets what was remembered and looks once more.
+    async fn connect_or_look_again(&self) -> Result<Arc<dyn Transport>> {
+        let located = self.located()?;
+        match self.open(&located).await {
+            Err(error) if error.kind == ErrorKind::Unreachable => {
+                if !target::forget(&self.target, &self.environment.folder) {
+                    return Err(error);
+                }
+                let found = locate(self.environment, self.workshop, &self.target).await;
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
+                self.open(&found?).await
+            }
+            opened => opened,
+        }
+    }
+}
+
+impl provision::Target for Remote<'_> {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>>> {
+        Box::pin(self.connect_or_look_again())
+    }
+
+    fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records> {
+        Box::pin(async move {
+            let ways = self
+                .located()
+                .map(|located| located.reach)
+                .unwrap_or_default();
+            let mut records = collect::over(transport, &self.probes, &ways).await;
+            let mut connected = Record::done("");
+            connected.duration_ms = self.connecting_ms();
+            records.insert(Connection::PROBE, connected);
+            self.add_laptop(&mut records).await;
+            records
+        })
+    }
+}
+
+async fn locate(
+    environment: &Environment,
+    workshop: &Workshop,
+    target: &Target,
+) -> Result<Located> {
+    let identity = environment.global.identity.as_deref();
+    let folder = &environment.folder;
+    let mut located =
+        target::locate(target, workshop, folder, identity, &environment.events).await?;
+    located.endpoint.timeout = environment.timeout();
+    Ok(located)
+}
+
+/// Asks the person at the terminal.
+struct AskPassphrase(Arc<Output>);
+
+impl Passphrase for AskPassphrase {
+    fn ask(&self, what: &str) -> Option<Secret> {
+        self.0.passphrase(&format!("Passphrase of {what}"))
+    }
+}

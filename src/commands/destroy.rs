@@ -1,0 +1,19 @@
+//! Removes the box and everything in it.
+
+use super::Environment;
+use crate::error::{Error, ExitCode, Result};
+use crate::output::Done;
+use crate::target;
+
+pub async fn run(environment: &Environment) -> Result<ExitCode> {
+    let workshop = environment.workshop().await?;
+    let target = environment.one_target(&workshop)?;
+    if !environment.agreed(&format!("Remove {target} and everything in it?"))? {
+        return Err(Error::usage("nothing was touched"));
+    }
+    target::destroy(&target, &workshop, &environment.folder, &environment.events).await?;
+    let mut done = Done::new("destroy", format!("{target} is removed."));
+    done.target = Some(target.to_string());
+    environment.tell(|output| output.done(&done))?;
+    Ok(ExitCode::Ready)
+}

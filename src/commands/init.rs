@@ -1,0 +1,28 @@
+//! Writes the workshop's files into a folder, for an author to change.
+
+use std::path::Path;
+
+use super::Environment;
+use crate::error::{ExitCode, Result};
+use crate::output::Done;
+use crate::workshop;
+
+pub fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
+    let folder = environment.folder.join(into);
+    let initialised = workshop::init(&folder)?;
+    let mut done = Done::new(
+        "init",
+        match initialised.written.len() {
+            0 => format!("All files are in {} already.", folder.display()),
+            count => format!("{count} files were written into {}.", folder.display()),
+        },
+    );
+    done.paths = initialised
+        .written
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    done.hints = vec!["Change config.toml as you like, then run `dwenv up` there".to_owned()];
+    environment.tell(|output| output.done(&done))?;
+    Ok(ExitCode::Ready)
+}

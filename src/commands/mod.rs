@@ -1,0 +1,159 @@
+//! One file a subcommand; each reads like its `--help`.
+
+mod boxes;
+mod completions;
+mod destroy;
+mod doctor;
+mod down;
+mod init;
+mod provision;
+mod ssh;
+mod targets;
+mod up;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::{self, Cli, Command, Global};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
+use crate::events::Events;
+use crate::output::progress::Progress;
+use crate::output::style::ColorWhen;
+use crate::output::{Format, Output, Verbosity};
+use crate::target::{self, Here, Purpose, Target};
+use crate::workshop::{Source, Workshop};
+
+/// What every command works with.
+pub struct Environment {
+    /// The folder that `-C` names, or the current one.
+    folder: PathBuf,
+    global: Global,
+    output: Arc<Output>,
+    progress: Progress,
+    events: Events,
+}
+
+/// Runs the command of this command line, until it ends or somebody interrupts it.
+///
+/// # Errors
+/// Whatever kept the command from telling a result of its own.
+pub async fn run(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
+    tokio::select! {
+        ended = dispatch(cli, output) => ended,
+        _ = tokio::signal::ctrl_c() => Err(Error::new(ErrorKind::Interrupted, "interrupted")
+            .hint("Run the same command again: it goes on from what the box then is")),
+    }
+}
+
+async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
+    let environment = Environment::new(cli.global, output)?;
+    match cli.command {
+        Command::Up => up::run(&environment).await,
+        Command::Provision(options) => provision::run(&environment, &options).await,
+        Command::Doctor => doctor::run(&environment).await,
+        Command::Init { into } => init::run(&environment, &into),
+        Command::Ssh { command } => ssh::run(&environment, &command).await,
+        Command::Down => down::run(&environment).await,
+        Command::Destroy => destroy::run(&environment).await,
+        Command::Targets => targets::run(&environment).await,
+        Command::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// Tells what is wrong with the command line, or prints the help that it asks for.
+#[must_use]
+pub fn usage(error: &clap::Error) -> std::process::ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if error.use_stderr() && cli::format_asked(&arguments) == Format::Json {
+        let output = Output::new(Format::Json, ColorWhen::Auto, Verbosity::Normal);
+        let text = error.render().to_string();
+        output.error(&Error::usage(text.trim_start_matches("error: ").trim_end()));
+    } else {
+        // Where neither stream can be written to, nobody is left to tell.
+        let _ = error.print();
+    }
+    if error.use_stderr() {
+        ExitCode::Usage.into()
+    } else {
+        ExitCode::Ready.into()
+    }
+}
+
+/// Tells that the system let dwenv not even begin.
+#[must_use]
+pub fn cannot_start(output: &Output, cause: &std::io::Error) -> std::process::ExitCode {
+    let error = Error::failed("dwenv cannot start").because(cause);
+    output.error(&error);
+    error.exit_code().into()
+}
+
+impl Environment {
+    fn new(global: Global, output: Arc<Output>) -> Result<Self> {
+        let folder = match &global.directory {
+            Some(folder) => folder.clone(),
+            None => std::env::current_dir()
+                .map_err(|error| Error::usage("the current folder is gone").because(error))?,
+        };
+        if !folder.is_dir() {
+            return Err(Error::usage(format!(
+                "there is no folder {}",
+                folder.display()
+            )));
+        }
+        let progress = output.progress();
+        Ok(Self {
+            folder,
+            global,
+            output,
+            events: progress.events(),
+            progress,
+        })
+    }
+
+    async fn workshop(&self) -> Result<Workshop> {
+        let source = Source::choose(&self.folder, self.global.config.as_deref());
+        source.load(&self.events).await
+    }
+
+    /// The targets of this run, and says so where nobody named them and that may surprise.
+    fn targets(&self, workshop: &Workshop, purpose: Purpose) -> Result<Vec<Target>> {
+        let given = &self.global.targets;
+        let choice = target::choose(given, workshop, &self.folder, purpose, Here::this)?;
+        if let Some(reason) = choice.reason {
+            self.events.note(reason);
+        }
+        Ok(choice.targets)
+    }
+
+    /// The one target of a command that works on one only.
+    fn one_target(&self, workshop: &Workshop) -> Result<Target> {
+        match &self.targets(workshop, Purpose::Use)?[..] {
+            [target] => Ok(target.clone()),
+            _ => Err(Error::usage("this command takes one --target only")),
+        }
+    }
+
+    /// Tells a result, with the terminal free of progress.
+    fn tell(&self, tell: impl FnOnce(&Output) -> Result<()>) -> Result<()> {
+        self.progress.suspend(|| tell(&self.output))
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.global.timeout)
+    }
+
+    /// Whether somebody says yes to `question`; with `--yes` nobody is asked.
+    fn agreed(&self, question: &str) -> Result<bool> {
+        if self.global.yes {
+            return Ok(true);
+        }
+        match self.progress.suspend(|| self.output.confirm(question)) {
+            Some(answer) => Ok(answer),
+            None => Err(
+                Error::usage("nobody is there to say yes, so nothing was touched")
+                    .hint("Add `--yes` to have it done without a question"),
+            ),
+        }
+    }
+}

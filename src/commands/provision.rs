@@ -1,0 +1,80 @@
+//! Sets the box up: shows what it is going to do, asks, and does it.
+
+use super::Environment;
+use super::boxes::Remote;
+use super::doctor::worst;
+use crate::cli;
+use crate::error::{Error, ExitCode, Result};
+use crate::provision::outcome::Outcome;
+use crate::provision::{self, Provisioned};
+use crate::target::{Purpose, Target};
+use crate::workshop::Workshop;
+
+pub async fn run(environment: &Environment, options: &cli::Provision) -> Result<ExitCode> {
+    let workshop = environment.workshop().await?;
+    let mut outcomes = Vec::new();
+    for target in environment.targets(&workshop, Purpose::Use)? {
+        let outcome = one(environment, &workshop, &target, options).await;
+        outcomes.push((target.to_string(), outcome));
+    }
+    if let [(_, Err(error))] = &outcomes[..] {
+        return Err(error.clone());
+    }
+    let code = worst(outcomes.iter().map(|(_, outcome)| match outcome {
+        Ok(outcome) => outcome.exit_code(),
+        Err(error) => error.exit_code(),
+    }));
+    environment.tell(|output| output.provision(&outcomes, options.diff))?;
+    Ok(code)
+}
+
+async fn one(
+    environment: &Environment,
+    workshop: &Workshop,
+    target: &Target,
+    options: &cli::Provision,
+) -> Result<Outcome> {
+    let remote = Remote::find(environment, workshop, target).await;
+    Ok(provision(environment, &remote, options).await?.outcome)
+}
+
+/// Provisions one box that may be there.
+pub async fn provision(
+    environment: &Environment,
+    remote: &Remote<'_>,
+    options: &cli::Provision,
+) -> Result<Provisioned> {
+    let provider = remote.located()?.provider;
+    let mut consent = |planned: &Outcome| {
+        if options.plan {
+            return Ok(false);
+        }
+        environment.tell(|output| output.plan(planned, options.diff))?;
+        if environment.agreed("Do this now?")? {
+            Ok(true)
+        } else {
+            Err(Error::usage("nothing was touched"))
+        }
+    };
+    let done = provision::run(
+        remote,
+        remote.context(&provider),
+        &owner(),
+        &environment.events,
+        &mut consent,
+    )
+    .await?;
+    remote.tell_tally(done.transport.as_ref());
+    Ok(done)
+}
+
+/// Who runs this, for somebody who finds the box held.
+fn owner() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").or_else(|| variable("USERNAME"));
+    format!(
+        "{} (dwenv, process {})",
+        user.as_deref().unwrap_or("somebody"),
+        std::process::id()
+    )
+}

@@ -1,0 +1,69 @@
+//! Logs in to the box, or runs a command there, with the laptop's own OpenSSH: it has the terminal.
+
+use std::process::{Command, Stdio};
+
+use super::Environment;
+use super::boxes::Remote;
+use crate::error::{Error, ExitCode, Result};
+use crate::quote;
+use crate::transport::endpoint::{Endpoint, HostKeyPolicy};
+
+pub async fn run(environment: &Environment, command: &[String]) -> Result<ExitCode> {
+    let workshop = environment.workshop().await?;
+    let target = environment.one_target(&workshop)?;
+    let remote = Remote::find(environment, &workshop, &target).await;
+    let endpoint = remote.located()?.endpoint;
+    let status = environment
+        .progress
+        .suspend(|| openssh(&endpoint, command).status())
+        .map_err(|error| {
+            Error::failed("the program ssh could not be started")
+                .because(error)
+                .hint("Install OpenSSH's client; Windows 10 and newer have it among their optional features")
+        })?;
+    match status.code() {
+        Some(0) => Ok(ExitCode::Ready),
+        Some(255) => Ok(ExitCode::Undetermined),
+        _ => Ok(ExitCode::Failed),
+    }
+}
+
+/// OpenSSH, told what dwenv knows of the box, its pinned host key among it.
+fn openssh(endpoint: &Endpoint, command: &[String]) -> Command {
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-p", &endpoint.port.to_string(), "-l", &endpoint.user]);
+    for identity in &endpoint.identities {
+        ssh.arg("-i").arg(identity);
+    }
+    if !endpoint.use_agent {
+        ssh.args(["-o", "IdentitiesOnly=yes"]);
+    }
+    ssh.args([
+        "-o",
+        &format!("ConnectTimeout={}", endpoint.timeout.as_secs()),
+    ]);
+    match &endpoint.host_key {
+        HostKeyPolicy::Pinned { machine_id, file } => {
+            ssh.args(["-o", "StrictHostKeyChecking=accept-new"]);
+            ssh.args(["-o", &format!("HostKeyAlias={machine_id}")]);
+            ssh.args(["-o", &format!("UserKnownHostsFile=\"{}\"", file.display())]);
+            ssh.args(["-o", "LogLevel=ERROR"]);
+        }
+        HostKeyPolicy::KnownHosts { files, accept_new } => {
+            let check = if *accept_new { "accept-new" } else { "yes" };
+            ssh.args(["-o", &format!("StrictHostKeyChecking={check}")]);
+            let quoted: Vec<String> = files
+                .iter()
+                .map(|file| format!("\"{}\"", file.display()))
+                .collect();
+            ssh.args(["-o", &format!("UserKnownHostsFile={}", quoted.join(" "))]);
+        }
+    }
+    ssh.arg("--").arg(&endpoint.host);
+    if !command.is_empty() {
+        let words: Vec<String> = command.iter().map(|word| quote::sh(word)).collect();
+        ssh.arg(words.join(" "));
+    }
+    ssh.stdin(Stdio::inherit());
+    ssh
+}

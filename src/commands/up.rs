@@ -1,0 +1,68 @@
+//! Starts the box, sets it up, and checks that it is ready.
+
+use super::Environment;
+use super::boxes::Remote;
+use super::doctor::worst;
+use super::provision::provision;
+use crate::cli;
+use crate::doctor::{self, report::Report};
+use crate::error::{ExitCode, Result};
+use crate::output::Up;
+use crate::target::{self, Located, Purpose, Reach, Target};
+use crate::workshop::Workshop;
+
+pub async fn run(environment: &Environment) -> Result<ExitCode> {
+    let workshop = environment.workshop().await?;
+    let mut boxes = Vec::new();
+    let mut codes = Vec::new();
+    for target in environment.targets(&workshop, Purpose::Make)? {
+        let (up, code) = one(environment, &workshop, &target).await?;
+        boxes.push(up);
+        codes.push(code);
+    }
+    environment.tell(|output| output.up(&boxes))?;
+    Ok(worst(codes.into_iter()))
+}
+
+async fn one(
+    environment: &Environment,
+    workshop: &Workshop,
+    target: &Target,
+) -> Result<(Up, ExitCode)> {
+    target::up(target, workshop, &environment.folder, &environment.events).await?;
+    target::remember(&environment.folder, target)?;
+    let remote = Remote::find(environment, workshop, target).await;
+    let options = cli::Provision {
+        plan: false,
+        diff: false,
+    };
+    let provisioned = provision(environment, &remote, &options).await?;
+    let mut up = Up::new(&remote.name);
+    let mut code = provisioned.outcome.exit_code();
+    let failed = provisioned.outcome.changes_failed();
+    up.provision = Some(provisioned.outcome);
+    // After a change that failed, the facts are those from before it.
+    if !failed {
+        let provider = remote.provider();
+        let findings = doctor::judge(remote.context(&provider), &provisioned.facts);
+        let report = Report::new(&remote.name, findings);
+        code = worst([code, report.exit_code()].into_iter());
+        up.doctor = Some(report);
+    }
+    if code == ExitCode::Ready {
+        up.address = address(&remote.located()?, workshop);
+    }
+    Ok((up, code))
+}
+
+/// Where the laptop reaches the server.
+fn address(located: &Located, workshop: &Workshop) -> Option<String> {
+    let port = workshop.server.port;
+    located.reach.iter().find_map(|way| match way {
+        Reach::Address(host) => Some(format!("http://{host}:{port}")),
+        Reach::Forwarded(ports) => ports
+            .iter()
+            .find(|(guest, _)| *guest == port)
+            .map(|(_, host)| format!("http://127.0.0.1:{host}")),
+    })
+}
