@@ -226,11 +226,13 @@ pub fn chroot(root: &Path, program: &str, args: &[&str], purpose: &str) -> Resul
 }
 
 /// Copies a base to a new machine's root.
-pub fn copy(base: &Base, root: &Path, step: &Step) -> Result<()> {
+pub fn copy(base: &Base, root: &Path, lock: &Lock, step: &Step) -> Result<()> {
     step.progress("copying its base", None);
     Program::new("cp")
         .args(["-a", "--reflink=auto", "--"])
-        .args([&base.root, root])
+        .args([base.root.as_path(), root])
+        // Should dwenv be killed, nobody touches the machine until this has ended.
+        .stdin(lock.stdin()?)
         .within(Duration::from_secs(300))
         .watch("copy the sandbox's base", |line| {
             if line.is_none() {

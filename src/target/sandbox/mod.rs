@@ -7,6 +7,7 @@
 
 mod apt;
 mod base;
+mod bridges;
 mod files;
 mod host;
 mod lock;
@@ -25,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use lock::{Lock, Mode};
 use machine::{Home, Machine};
-use network::Bridge;
 use power::Names;
 pub use spec::{Spec, Suite};
 use step::Step;
@@ -94,10 +94,10 @@ impl Store {
         host::require_root()?;
         host::require_programs(events)?;
         let store = self.made()?;
-        let _lock = store.lock(&spec.name, events)?;
+        let lock = store.lock(&spec.name, events)?;
         let home = store.home(&spec.name);
         store.clear_halves(&spec.name)?;
-        let mut machine = store.machine(&home, spec, events)?;
+        let mut machine = store.machine(&home, spec, &lock, events)?;
         let bridge = store.bridge(spec);
         if home.alive().whole() {
             if machine.spec.address != spec.address || machine.spec.hostname != spec.hostname {
@@ -262,15 +262,8 @@ impl Store {
             .try_for_each(|path| files::remove_tree(path, None))
     }
 
-    fn bridge(&self, spec: &Spec) -> Bridge {
-        Bridge {
-            name: spec::bridge_name(&self.folder, spec.network()),
-            network: spec.network(),
-        }
-    }
-
     /// The machine as it was made, or made now.
-    fn machine(&self, home: &Home, spec: &Spec, events: &Events) -> Result<Machine> {
+    fn machine(&self, home: &Home, spec: &Spec, lock: &Lock, events: &Events) -> Result<Machine> {
         if home.0.exists() {
             let machine = home.machine()?;
             if (machine.spec.suite, &machine.spec.user) != (spec.suite, &spec.user) {
@@ -288,23 +281,13 @@ impl Store {
             &format!("Making the sandbox `{}`", spec.name),
             |step| {
                 let [half, _] = self.halves(&spec.name);
-                let machine = machine::make(&Home(half.clone()), spec, &base, step)?;
+                let machine = machine::make(&Home(half.clone()), spec, &base, lock, step)?;
                 fs::rename(&half, &home.0).map_err(|cause| {
                     Error::failed("could not finish the sandbox").because(cause)
                 })?;
                 Ok(machine)
             },
         )
-    }
-
-    fn make_bridge(&self, bridge: &Bridge) -> Result<()> {
-        let _network = network::lock()?;
-        network::record(&self.bridges(), bridge)?;
-        bridge.ensure()
-    }
-
-    fn bridges(&self) -> PathBuf {
-        self.folder.join("bridges")
     }
 
     fn power_off(&self, name: &str, events: &Events) -> Result<()> {
@@ -316,55 +299,6 @@ impl Store {
         Step::run(events, &format!("Stopping the sandbox `{name}`"), |step| {
             power::stop(&home, &link, Some(step))
         })
-    }
-
-    /// Removes the bridges that no machine needs any more. `mine` is the one that the caller holds.
-    fn release_bridges(&self, mine: &str) -> Result<()> {
-        let _network = network::lock()?;
-        for bridge in network::recorded(&self.bridges()) {
-            if !self.needed(&bridge, mine)? {
-                bridge.remove()?;
-                network::forget(&self.bridges(), &bridge);
-            }
-        }
-        Ok(())
-    }
-
-    fn needed(&self, bridge: &Bridge, mine: &str) -> Result<bool> {
-        for name in self.names() {
-            let home = self.home(&name);
-            let recorded = home.run().map(|run| run.bridge);
-            // Where its record was lost, its declaration still tells which bridge it is on.
-            let declared = || home.machine().ok().map(|it| self.bridge(&it.spec));
-            if recorded.or_else(declared).as_ref() != Some(bridge) {
-                continue;
-            }
-            // One that another run is starting has no processes yet, but that run holds its lock.
-            let busy = || -> Result<bool> {
-                Ok(name != mine && Lock::attempt(&self.lock_path(&name))?.is_none())
-            };
-            if home.alive().any() || busy()? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn refuse_taken_address(&self, spec: &Spec) -> Result<()> {
-        for name in self.names().into_iter().filter(|name| *name != spec.name) {
-            let home = self.home(&name);
-            let same = home
-                .machine()
-                .is_ok_and(|machine| machine.spec.address == spec.address);
-            if same && home.alive().any() {
-                return Err(Error::failed(format!(
-                    "the sandbox `{name}` already has the address {}",
-                    spec.address
-                ))
-                .hint(format!("Stop it with `dwenv down --target sandbox:{name}`, or give this one another address.")));
-            }
-        }
-        Ok(())
     }
 
     /// The names of all machines, also of those half made or half removed.
