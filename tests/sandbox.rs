@@ -21,8 +21,11 @@ fn a_sandbox_lives_through_up_down_up_and_destroy() {
     let spec = lab.spec("default", 10);
     let first = timed("up from nothing", || lab.up(&spec));
     assert_eq!(
-        said(&first, "hostname; id -un; sudo -n id -un; date +%Z"),
-        "default-box\nvagrant\nroot\nUTC"
+        said(
+            &first,
+            "hostname; id -un; sudo -n id -un; date +%Z; echo $LANG"
+        ),
+        "default-box\nvagrant\nroot\nUTC\nC.UTF-8"
     );
     assert_eq!(said(&first, "cat /etc/machine-id"), first.id);
     assert_eq!(

@@ -49,6 +49,8 @@ const MASKED: &[&str] = &[
 /// answers only once logins are allowed.
 const SSH_AFTER_BOOT: &str = "[Unit]\nAfter=systemd-user-sessions.service\n";
 
+const LOCALE: &str = "LANG=C.UTF-8\n";
+
 /// Under a host with version 1 control groups a Debian 12 machine gets them read-only, and Docker needs
 /// to write there. Where they are version 2 there is nothing mounted below, and nothing to do.
 const WRITABLE_CGROUPS: &str = "\
@@ -105,6 +107,7 @@ fn recipe(suite: Suite) -> String {
         hash.update("\n");
     }
     hash.update(SSH_AFTER_BOOT);
+    hash.update(LOCALE);
     if suite == Suite::Bookworm {
         hash.update(WRITABLE_CGROUPS);
     }
@@ -201,7 +204,10 @@ fn settle(root: &Path, suite: Suite) -> Result<()> {
         0o644,
         SSH_AFTER_BOOT,
     )?;
-    files::write(root, "/etc/default/locale", 0o644, "LANG=C.UTF-8\n")?;
+    // Debian 13 reads the first, Debian 12 the second.
+    for path in ["/etc/locale.conf", "/etc/default/locale"] {
+        files::write(root, path, 0o644, LOCALE)?;
+    }
     let mut enabled = vec!["enable", "systemd-networkd.service"];
     if suite == Suite::Bookworm {
         let unit = "dwenv-cgroups.service";

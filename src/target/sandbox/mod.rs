@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use lock::{Lock, Mode};
 use machine::{Home, Machine};
-use power::Names;
 pub use spec::{Spec, Suite};
 use step::Step;
 
@@ -118,29 +117,25 @@ impl Store {
                 return running(&home, machine);
             }
         }
-        let link = spec::link_name(&store.folder, &spec.name);
+        let name = spec::machine_name(&store.folder, &spec.name);
         Step::run(
             events,
             &format!("Starting the sandbox `{}`", spec.name),
             |step| {
                 if home.run().is_some() || home.alive().any() {
                     step.progress("ending what an earlier run left", None);
-                    power::stop(&home, &link, Some(step))?;
+                    power::stop(&home, &name, Some(step))?;
                 }
                 store.refuse_taken_address(spec)?;
-                let names = Names {
-                    link: &link,
-                    bridge: &bridge,
-                };
-                let run = power::announce(&home, names)?;
+                let run = power::announce(&home, &name, &bridge)?;
                 let started = store.make_bridge(&bridge).and_then(|()| {
                     machine::prepare_start(&home, &mut machine, spec, &bridge)?;
                     let name = spec::machine_name(&store.folder, &spec.name);
-                    power::start(&home, &machine, run, &name, step)
+                    power::start(&home, &machine, run, step)
                 });
                 if started.is_err() {
                     // The first failure is the one to tell; what this leaves, the next run finds.
-                    let _ = power::stop(&home, &link, Some(step));
+                    let _ = power::stop(&home, &name, Some(step));
                     let _ = store.release_bridges(&spec.name);
                 }
                 started
@@ -295,9 +290,9 @@ impl Store {
         if home.run().is_none() && !home.alive().any() {
             return Ok(());
         }
-        let link = spec::link_name(&self.folder, name);
+        let machine = spec::machine_name(&self.folder, name);
         Step::run(events, &format!("Stopping the sandbox `{name}`"), |step| {
-            power::stop(&home, &link, Some(step))
+            power::stop(&home, &machine, Some(step))
         })
     }
 
