@@ -99,7 +99,8 @@ pub fn get(folder: &Path, suite: Suite, events: &Events) -> Result<Base> {
         .because(format!("something removes {}", root.display())))
 }
 
-/// Changes with whatever goes into a base, so that a newer dwenv does not use an older one's.
+/// Changes with whatever goes into a base: versions of dwenv that differ in it, side by side on one
+/// host, each keep their own.
 fn recipe(suite: Suite) -> String {
     let mut hash = Sha256::new();
     for part in PACKAGES.iter().chain(MASKED) {
@@ -118,28 +119,14 @@ fn recipe(suite: Suite) -> String {
 fn make(folder: &Path, root: &Path, suite: Suite, lock: &Lock, events: &Events) -> Result<()> {
     let sources = apt::sources(suite)?;
     Step::run(events, &format!("Making the base of {suite}"), |step| {
-        remove_others(folder, suite, step)?;
         let half = folder.join(format!(".{}.new", suite.name()));
+        files::remove_tree(&half, Some(step))?;
         bootstrap(&half, suite, &sources, lock, step)?;
         step.progress("settling it", None);
         settle(&half, suite)?;
         fs::rename(&half, root)
             .map_err(|cause| Error::failed("could not finish the base").because(cause))
     })
-}
-
-/// Removes what a cut run left, and the bases of other versions of dwenv: nobody copies from one now,
-/// because the lock is ours alone.
-fn remove_others(folder: &Path, suite: Suite, step: &Step) -> Result<()> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let half = name == format!(".{}.new", suite.name());
-        if half || name.starts_with(&format!("{}-", suite.name())) {
-            step.progress("removing an older one", None);
-            files::remove_tree(&entry.path(), Some(step))?;
-        }
-    }
-    Ok(())
 }
 
 fn bootstrap(

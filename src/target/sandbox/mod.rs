@@ -130,7 +130,6 @@ impl Store {
                 let run = power::announce(&home, &name, &bridge)?;
                 let started = store.make_bridge(&bridge).and_then(|()| {
                     machine::prepare_start(&home, &mut machine, spec, &bridge)?;
-                    let name = spec::machine_name(&store.folder, &spec.name);
                     power::start(&home, &machine, run, step)
                 });
                 if started.is_err() {
