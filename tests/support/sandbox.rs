@@ -3,11 +3,16 @@
 
 #![allow(dead_code)] // Each test program uses its own part of this.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::net::Ipv4Addr;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::time::Instant;
 
 use dwenv::events::{Event, Events};
 use dwenv::target::sandbox::{Running, Spec, Store, Suite};
@@ -17,6 +22,7 @@ pub struct Lab {
     pub store: Store,
     folder: Option<tempfile::TempDir>,
     network: [u8; 3],
+    bridges: Mutex<BTreeSet<String>>,
     // Bound, so that no test that runs at the same time takes the same network.
     _claim: UnixListener,
 }
@@ -37,6 +43,7 @@ impl Lab {
             store: Store::at(folder.path().to_path_buf(), bases).expect("a store"),
             folder: Some(folder),
             network,
+            bridges: Mutex::default(),
             _claim: claim,
         }
     }
@@ -68,7 +75,23 @@ impl Lab {
 
     /// Makes a machine and waits until it answers; what goes on is shown when the test fails.
     pub fn up(&self, spec: &Spec) -> Running {
-        (self.store.up(spec, &shown())).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hints))
+        let up = self.store.up(spec, &shown());
+        let machine = up.unwrap_or_else(|error| panic!("{error}\n{:?}", error.hints));
+        let records = fs::read_dir(self.folder().join("bridges")).expect("records of bridges");
+        let name = |path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
+        let names = records.flatten().filter_map(|entry| name(entry.path()));
+        self.bridges.lock().expect("no poison").extend(names);
+        machine
+    }
+
+    /// The bridges that this lab's machines ever had.
+    pub fn bridges(&self) -> Vec<String> {
+        self.bridges
+            .lock()
+            .expect("no poison")
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -159,6 +182,74 @@ pub fn run(program: &str, args: &[&str]) -> String {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Says how long something took; cargo shows it with `--nocapture`.
+pub fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let done = work();
+    println!("{what}: {:.1} s", started.elapsed().as_secs_f64());
+    done
+}
+
+/// Nothing of the lab's is left on the host: no interface, rule, process.
+pub fn assert_host_is_clean(lab: &Lab) {
+    let network = lab.network();
+    let subnet = network.trim_end_matches("0/24");
+    let addresses = run("ip", &["-4", "-o", "address"]) + &run("ip", &["-4", "route"]);
+    assert!(!addresses.contains(subnet), "{addresses}");
+    for table in ["filter", "nat"] {
+        let rules = run("iptables", &["-w", "-t", table, "-S"]);
+        assert!(!rules.contains(subnet), "{rules}");
+        for bridge in lab.bridges() {
+            assert!(!rules.contains(&bridge), "{rules}");
+            assert!(!Path::new("/sys/class/net").join(bridge).exists());
+        }
+    }
+    let folder = lab.folder().display().to_string();
+    for process in processes() {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        assert!(!line.contains(&folder), "{} {line}", process.display());
+    }
+    for name in names_in(&lab.folder().join("machines")) {
+        assert_eq!(inits(&lab.folder().join("machines").join(name)), [0; 0]);
+    }
+}
+
+/// Host pids of the inits that run from this machine's root.
+pub fn inits(home: &Path) -> Vec<u32> {
+    let Ok(root) = fs::metadata(home.join("root")) else {
+        return Vec::new();
+    };
+    processes()
+        .into_iter()
+        .filter(|process| {
+            let same = |meta: fs::Metadata| (meta.dev(), meta.ino()) == (root.dev(), root.ino());
+            let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+            let inner = status
+                .lines()
+                .any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"));
+            inner && fs::metadata(process.join("root")).is_ok_and(same)
+        })
+        .filter_map(|process| process.file_name()?.to_str()?.parse().ok())
+        .collect()
+}
+
+pub fn processes() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let number = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().chars().all(|c| c.is_ascii_digit()))
+    };
+    entries.map(|entry| entry.path()).filter(number).collect()
+}
+
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// A /24 of 10.0.0.0/8 that no interface and no route of this host touches, and no other test has.

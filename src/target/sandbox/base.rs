@@ -49,6 +49,8 @@ const MASKED: &[&str] = &[
 /// answers only once logins are allowed.
 const SSH_AFTER_BOOT: &str = "[Unit]\nAfter=systemd-user-sessions.service\n";
 
+const LOCALE: &str = "LANG=C.UTF-8\n";
+
 /// Under a host with version 1 control groups a Debian 12 machine gets them read-only, and Docker needs
 /// to write there. Where they are version 2 there is nothing mounted below, and nothing to do.
 const WRITABLE_CGROUPS: &str = "\
@@ -97,7 +99,8 @@ pub fn get(folder: &Path, suite: Suite, events: &Events) -> Result<Base> {
         .because(format!("something removes {}", root.display())))
 }
 
-/// Changes with whatever goes into a base, so that a newer dwenv does not use an older one's.
+/// Changes with whatever goes into a base: versions of dwenv that differ in it, side by side on one
+/// host, each keep their own.
 fn recipe(suite: Suite) -> String {
     let mut hash = Sha256::new();
     for part in PACKAGES.iter().chain(MASKED) {
@@ -105,6 +108,7 @@ fn recipe(suite: Suite) -> String {
         hash.update("\n");
     }
     hash.update(SSH_AFTER_BOOT);
+    hash.update(LOCALE);
     if suite == Suite::Bookworm {
         hash.update(WRITABLE_CGROUPS);
     }
@@ -115,28 +119,14 @@ fn recipe(suite: Suite) -> String {
 fn make(folder: &Path, root: &Path, suite: Suite, lock: &Lock, events: &Events) -> Result<()> {
     let sources = apt::sources(suite)?;
     Step::run(events, &format!("Making the base of {suite}"), |step| {
-        remove_others(folder, suite, step)?;
         let half = folder.join(format!(".{}.new", suite.name()));
+        files::remove_tree(&half, Some(step))?;
         bootstrap(&half, suite, &sources, lock, step)?;
         step.progress("settling it", None);
         settle(&half, suite)?;
         fs::rename(&half, root)
             .map_err(|cause| Error::failed("could not finish the base").because(cause))
     })
-}
-
-/// Removes what a cut run left, and the bases of other versions of dwenv: nobody copies from one now,
-/// because the lock is ours alone.
-fn remove_others(folder: &Path, suite: Suite, step: &Step) -> Result<()> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let half = name == format!(".{}.new", suite.name());
-        if half || name.starts_with(&format!("{}-", suite.name())) {
-            step.progress("removing an older one", None);
-            files::remove_tree(&entry.path(), Some(step))?;
-        }
-    }
-    Ok(())
 }
 
 fn bootstrap(
@@ -201,7 +191,10 @@ fn settle(root: &Path, suite: Suite) -> Result<()> {
         0o644,
         SSH_AFTER_BOOT,
     )?;
-    files::write(root, "/etc/default/locale", 0o644, "LANG=C.UTF-8\n")?;
+    // Debian 13 reads the first, Debian 12 the second.
+    for path in ["/etc/locale.conf", "/etc/default/locale"] {
+        files::write(root, path, 0o644, LOCALE)?;
+    }
     let mut enabled = vec!["enable", "systemd-networkd.service"];
     if suite == Suite::Bookworm {
         let unit = "dwenv-cgroups.service";
@@ -226,11 +219,13 @@ pub fn chroot(root: &Path, program: &str, args: &[&str], purpose: &str) -> Resul
 }
 
 /// Copies a base to a new machine's root.
-pub fn copy(base: &Base, root: &Path, step: &Step) -> Result<()> {
+pub fn copy(base: &Base, root: &Path, lock: &Lock, step: &Step) -> Result<()> {
     step.progress("copying its base", None);
     Program::new("cp")
         .args(["-a", "--reflink=auto", "--"])
-        .args([&base.root, root])
+        .args([base.root.as_path(), root])
+        // Should dwenv be killed, nobody touches the machine until this has ended.
+        .stdin(lock.stdin()?)
         .within(Duration::from_secs(300))
         .watch("copy the sandbox's base", |line| {
             if line.is_none() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::base::{self, Base};
+use super::lock::Lock;
 use super::network::Bridge;
 use super::program::Program;
 use super::spec::Spec;
@@ -82,9 +83,9 @@ impl Home {
 }
 
 /// Makes a machine in `half`; the caller moves it to its place when all is done.
-pub fn make(half: &Home, spec: &Spec, base: &Base, step: &Step) -> Result<Machine> {
+pub fn make(half: &Home, spec: &Spec, base: &Base, lock: &Lock, step: &Step) -> Result<Machine> {
     files::make_folder(&half.0)?;
-    base::copy(base, &half.root(), step)?;
+    base::copy(base, &half.root(), lock, step)?;
     step.progress("making its keys and its user", None);
     let id = random_id()?;
     let root = half.root();

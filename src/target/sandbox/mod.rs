@@ -7,6 +7,7 @@
 
 mod apt;
 mod base;
+mod bridges;
 mod files;
 mod host;
 mod lock;
@@ -25,8 +26,6 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use lock::{Lock, Mode};
 use machine::{Home, Machine};
-use network::Bridge;
-use power::Names;
 pub use spec::{Spec, Suite};
 use step::Step;
 
@@ -94,10 +93,10 @@ impl Store {
         host::require_root()?;
         host::require_programs(events)?;
         let store = self.made()?;
-        let _lock = store.lock(&spec.name, events)?;
+        let lock = store.lock(&spec.name, events)?;
         let home = store.home(&spec.name);
         store.clear_halves(&spec.name)?;
-        let mut machine = store.machine(&home, spec, events)?;
+        let mut machine = store.machine(&home, spec, &lock, events)?;
         let bridge = store.bridge(spec);
         if home.alive().whole() {
             if machine.spec.address != spec.address || machine.spec.hostname != spec.hostname {
@@ -118,29 +117,24 @@ impl Store {
                 return running(&home, machine);
             }
         }
-        let link = spec::link_name(&store.folder, &spec.name);
+        let name = spec::machine_name(&store.folder, &spec.name);
         Step::run(
             events,
             &format!("Starting the sandbox `{}`", spec.name),
             |step| {
                 if home.run().is_some() || home.alive().any() {
                     step.progress("ending what an earlier run left", None);
-                    power::stop(&home, &link, Some(step))?;
+                    power::stop(&home, &name, Some(step))?;
                 }
                 store.refuse_taken_address(spec)?;
-                let names = Names {
-                    link: &link,
-                    bridge: &bridge,
-                };
-                let run = power::announce(&home, names)?;
+                let run = power::announce(&home, &name, &bridge)?;
                 let started = store.make_bridge(&bridge).and_then(|()| {
                     machine::prepare_start(&home, &mut machine, spec, &bridge)?;
-                    let name = spec::machine_name(&store.folder, &spec.name);
-                    power::start(&home, &machine, run, &name, step)
+                    power::start(&home, &machine, run, step)
                 });
                 if started.is_err() {
                     // The first failure is the one to tell; what this leaves, the next run finds.
-                    let _ = power::stop(&home, &link, Some(step));
+                    let _ = power::stop(&home, &name, Some(step));
                     let _ = store.release_bridges(&spec.name);
                 }
                 started
@@ -262,15 +256,8 @@ impl Store {
             .try_for_each(|path| files::remove_tree(path, None))
     }
 
-    fn bridge(&self, spec: &Spec) -> Bridge {
-        Bridge {
-            name: spec::bridge_name(&self.folder, spec.network()),
-            network: spec.network(),
-        }
-    }
-
     /// The machine as it was made, or made now.
-    fn machine(&self, home: &Home, spec: &Spec, events: &Events) -> Result<Machine> {
+    fn machine(&self, home: &Home, spec: &Spec, lock: &Lock, events: &Events) -> Result<Machine> {
         if home.0.exists() {
             let machine = home.machine()?;
             if (machine.spec.suite, &machine.spec.user) != (spec.suite, &spec.user) {
@@ -288,7 +275,7 @@ impl Store {
             &format!("Making the sandbox `{}`", spec.name),
             |step| {
                 let [half, _] = self.halves(&spec.name);
-                let machine = machine::make(&Home(half.clone()), spec, &base, step)?;
+                let machine = machine::make(&Home(half.clone()), spec, &base, lock, step)?;
                 fs::rename(&half, &home.0).map_err(|cause| {
                     Error::failed("could not finish the sandbox").because(cause)
                 })?;
@@ -297,74 +284,15 @@ impl Store {
         )
     }
 
-    fn make_bridge(&self, bridge: &Bridge) -> Result<()> {
-        let _network = network::lock()?;
-        network::record(&self.bridges(), bridge)?;
-        bridge.ensure()
-    }
-
-    fn bridges(&self) -> PathBuf {
-        self.folder.join("bridges")
-    }
-
     fn power_off(&self, name: &str, events: &Events) -> Result<()> {
         let home = self.home(name);
         if home.run().is_none() && !home.alive().any() {
             return Ok(());
         }
-        let link = spec::link_name(&self.folder, name);
+        let machine = spec::machine_name(&self.folder, name);
         Step::run(events, &format!("Stopping the sandbox `{name}`"), |step| {
-            power::stop(&home, &link, Some(step))
+            power::stop(&home, &machine, Some(step))
         })
-    }
-
-    /// Removes the bridges that no machine needs any more. `mine` is the one that the caller holds.
-    fn release_bridges(&self, mine: &str) -> Result<()> {
-        let _network = network::lock()?;
-        for bridge in network::recorded(&self.bridges()) {
-            if !self.needed(&bridge, mine)? {
-                bridge.remove()?;
-                network::forget(&self.bridges(), &bridge);
-            }
-        }
-        Ok(())
-    }
-
-    fn needed(&self, bridge: &Bridge, mine: &str) -> Result<bool> {
-        for name in self.names() {
-            let home = self.home(&name);
-            let recorded = home.run().map(|run| run.bridge);
-            // Where its record was lost, its declaration still tells which bridge it is on.
-            let declared = || home.machine().ok().map(|it| self.bridge(&it.spec));
-            if recorded.or_else(declared).as_ref() != Some(bridge) {
-                continue;
-            }
-            // One that another run is starting has no processes yet, but that run holds its lock.
-            let busy = || -> Result<bool> {
-                Ok(name != mine && Lock::attempt(&self.lock_path(&name))?.is_none())
-            };
-            if home.alive().any() || busy()? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn refuse_taken_address(&self, spec: &Spec) -> Result<()> {
-        for name in self.names().into_iter().filter(|name| *name != spec.name) {
-            let home = self.home(&name);
-            let same = home
-                .machine()
-                .is_ok_and(|machine| machine.spec.address == spec.address);
-            if same && home.alive().any() {
-                return Err(Error::failed(format!(
-                    "the sandbox `{name}` already has the address {}",
-                    spec.address
-                ))
-                .hint(format!("Stop it with `dwenv down --target sandbox:{name}`, or give this one another address.")));
-            }
-        }
-        Ok(())
     }
 
     /// The names of all machines, also of those half made or half removed.

@@ -13,7 +13,7 @@ use super::files;
 use super::machine::{Home, Machine};
 use super::network::{self, Bridge};
 use super::process::{self, Folder, Process, Signal, until};
-use super::spec::Suite;
+use super::spec::{self, Suite};
 use super::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -41,9 +41,9 @@ done
 pub struct Run {
     /// The host's boot in which it ran.
     boot: String,
+    /// What systemd-nspawn calls it.
+    name: String,
     pub bridge: Bridge,
-    /// The interface on the host that leads to it.
-    link: String,
     root: Folder,
     /// The machine's own pid 1, as the host counts.
     init: Option<Process>,
@@ -109,23 +109,16 @@ impl Home {
     }
 }
 
-/// The names that a machine has on the host.
-#[derive(Clone, Copy)]
-pub struct Names<'a> {
-    pub link: &'a str,
-    pub bridge: &'a Bridge,
-}
-
 /// Writes down what a machine is about to need on the host: from here on it counts as its bridge's user.
-pub fn announce(home: &Home, names: Names) -> Result<Run> {
+pub fn announce(home: &Home, name: &str, bridge: &Bridge) -> Result<Run> {
     files::remove_tree(&home.run_folder(), None)?;
     files::make_folder(&home.run_folder())?;
     let root = Folder::at(&home.root())
         .ok_or_else(|| Error::failed("the sandbox's root folder disappeared"))?;
     let run = Run {
         boot: process::boot_id(),
-        bridge: names.bridge.clone(),
-        link: names.link.to_owned(),
+        name: name.to_owned(),
+        bridge: bridge.clone(),
         root,
         init: None,
     };
@@ -134,8 +127,8 @@ pub fn announce(home: &Home, names: Names) -> Result<Run> {
 }
 
 /// Starts a machine that was announced, and waits until its sshd answers.
-pub fn start(home: &Home, machine: &Machine, mut run: Run, name: &str, step: &Step) -> Result<()> {
-    spawn(home, machine, &run, name)?;
+pub fn start(home: &Home, machine: &Machine, mut run: Run, step: &Step) -> Result<()> {
+    spawn(home, machine, &run)?;
     let appeared = until(
         Duration::from_secs(20),
         || step.still(),
@@ -157,7 +150,7 @@ pub fn start(home: &Home, machine: &Machine, mut run: Run, name: &str, step: &St
     await_sshd(home, machine, step)
 }
 
-fn spawn(home: &Home, machine: &Machine, run: &Run, name: &str) -> Result<()> {
+fn spawn(home: &Home, machine: &Machine, run: &Run) -> Result<()> {
     let failed =
         |cause: std::io::Error| Error::failed("could not start the sandbox").because(cause);
     let log = File::create(home.log()).map_err(failed)?;
@@ -174,7 +167,7 @@ fn spawn(home: &Home, machine: &Machine, run: &Run, name: &str) -> Result<()> {
             "--capability=all",
             "--system-call-filter=add_key keyctl bpf",
         ])
-        .arg(format!("--machine={}", name))
+        .arg(format!("--machine={}", run.name))
         .arg(format!("--network-bridge={}", run.bridge.name))
         .arg(format!("--directory={}", home.root().display()));
     if !Path::new("/run/systemd/system").exists() {
@@ -255,7 +248,7 @@ fn last_line(home: &Home) -> Option<String> {
 }
 
 /// Stops a machine, whatever is left of it, and forgets that it ran. Its bridge stays for the caller.
-pub fn stop(home: &Home, link: &str, step: Option<&Step>) -> Result<()> {
+pub fn stop(home: &Home, name: &str, step: Option<&Step>) -> Result<()> {
     let tick = || {
         if let Some(step) = step {
             step.still();
@@ -289,8 +282,16 @@ pub fn stop(home: &Home, link: &str, step: Option<&Step>) -> Result<()> {
             .because("a process of it survived being killed"));
     }
     // It goes with the machine's network namespace, which the kernel takes apart at leisure.
-    if !until(Duration::from_secs(5), tick, || !network::exists(link)) {
-        network::remove_link(link)?;
+    let link = spec::link_name(name);
+    if !until(Duration::from_secs(5), tick, || !network::exists(&link)) {
+        network::remove_link(&link)?;
+    }
+    // A systemd-nspawn that was killed leaves these, and a newer one then refuses the name.
+    for kind in ["unix-export", "propagate"] {
+        files::remove_tree(
+            &Path::new("/run/systemd/nspawn").join(kind).join(name),
+            step,
+        )?;
     }
     files::remove_tree(&home.run_folder(), step)
 }

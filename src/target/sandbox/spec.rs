@@ -136,8 +136,8 @@ pub fn machine_name(store: &Path, name: &str) -> String {
 }
 
 /// The interface on the host that leads to that machine; systemd-nspawn names it so.
-pub fn link_name(store: &Path, name: &str) -> String {
-    format!("vb-{}", machine_name(store, name))
+pub fn link_name(machine: &str) -> String {
+    format!("vb-{machine}")
 }
 
 /// The bridge of one network of one store; two stores never share one.
@@ -234,14 +234,14 @@ mod tests {
         let network = spec().network();
         for name in [
             bridge_name(one, network),
-            link_name(one, "default"),
-            link_name(one, &"x".repeat(63)),
+            link_name(&machine_name(one, "default")),
+            link_name(&machine_name(one, &"x".repeat(63))),
         ] {
             assert!(name.len() <= 15, "{name}");
         }
         assert_ne!(bridge_name(one, network), bridge_name(two, network));
-        assert_ne!(link_name(one, "a"), link_name(two, "a"));
-        assert_ne!(link_name(one, "a"), link_name(one, "b"));
+        assert_ne!(machine_name(one, "a"), machine_name(two, "a"));
+        assert_ne!(machine_name(one, "a"), machine_name(one, "b"));
     }
 
     #[test]
