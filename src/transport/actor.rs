@@ -5,20 +5,21 @@
 //! that repeats every unfinished call before it begins another is what makes that safe.
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use polling::Poller;
-use ssh2::{BlockDirections, Channel, Session};
+use ssh2::{Channel, Session};
 use tokio::sync::oneshot;
 
 use super::bridge::Bridge;
 use super::link::{Link, Readiness, is_fatal, would_block};
-use super::{Exec, Tally, Tunnel};
+use super::pulse::{Patience, Pulse};
+use super::tap;
+use super::turn::{Counters, Lost, Turn};
+use super::{Exec, Tunnel};
 
 /// What the actor is asked to do.
 pub(super) enum Command {
@@ -47,105 +48,6 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     /// Why the connection ended, once it has.
     pub(super) lost: Mutex<Option<String>>,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    execs: AtomicU32,
-    tunnels: AtomicU32,
-    sent: AtomicU64,
-    received: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn tally(&self) -> Tally {
-        Tally {
-            handshakes: 1,
-            execs: self.execs.load(Ordering::Relaxed),
-            tunnels: self.tunnels.load(Ordering::Relaxed),
-            bytes_sent: self.sent.load(Ordering::Relaxed),
-            bytes_received: self.received.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// The connection is over; in words.
-pub(super) struct Lost(String);
-
-impl From<ssh2::Error> for Lost {
-    fn from(error: ssh2::Error) -> Self {
-        Self(error.message().to_owned())
-    }
-}
-
-impl From<io::Error> for Lost {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// How long a silent peer is believed in.
-#[derive(Clone, Copy)]
-pub(super) struct Patience {
-    /// After this long without a byte it is asked for a sign of life.
-    pub(super) ask: Duration,
-    /// After this long without a byte it is taken for dead.
-    pub(super) give_up: Duration,
-}
-
-/// What one round of work knows of the socket, and what it wants from the next wait.
-pub(super) struct Turn<'a> {
-    session: &'a Session,
-    counters: &'a Counters,
-    /// For bytes on their way through; never kept from one call to the next.
-    pub(super) scratch: &'a mut [u8],
-    room: bool,
-    want_write: bool,
-    wake_at: Option<Instant>,
-}
-
-impl Turn<'_> {
-    /// To be called right after libssh2 said "would block": a later call overwrites the direction.
-    pub(super) fn blocked(&mut self) {
-        if matches!(
-            self.session.block_directions(),
-            BlockDirections::Outbound | BlockDirections::Both
-        ) {
-            self.want_write = true;
-            self.room = false;
-        }
-    }
-
-    /// Whether a small packet surely goes out whole; if not, the next wait is for that.
-    pub(super) fn has_room(&mut self) -> bool {
-        self.want_write |= !self.room;
-        self.room
-    }
-
-    pub(super) fn wake_at(&mut self, at: Instant) {
-        self.wake_at = Some(self.wake_at.map_or(at, |planned| planned.min(at)));
-    }
-
-    pub(super) fn count_sent(&mut self, bytes: usize) {
-        self.room = false;
-        self.counters
-            .sent
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_received(&mut self, bytes: usize) {
-        self.counters
-            .received
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Tells the end of the connection from a trouble of one channel.
-    pub(super) fn check(&self, error: &io::Error) -> Result<(), Lost> {
-        match ssh2::Error::last_session_error(self.session) {
-            Some(last) if is_fatal(&last) => Err(Lost(error.to_string())),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Wakes the actor when a stream's user has read, written or gone.
@@ -233,25 +135,33 @@ impl Actor {
                 scratch: &mut scratch,
                 room: readiness.writable,
                 want_write: false,
+                want_read: false,
                 wake_at: None,
             };
-            pulse.beat(&session, readiness, &mut turn)?;
             while self.work(&mut cx, &mut turn)? {}
             if self.disconnecting {
                 return Ok(());
             }
-            let (writable, wake_at) = (turn.want_write, turn.wake_at);
-            let pause = wake_at.map(|at| at.saturating_duration_since(Instant::now()));
-            readiness = link.wait(writable, pause)?;
+            pulse.beat(&mut turn)?;
+            let (readable, writable) = (turn.want_read, turn.want_write);
+            let pause = turn
+                .wake_at
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            readiness = link.wait(readable, writable, pause)?;
+            if readiness.readable && !readable {
+                return Err(Lost("the other side reset the connection".to_owned()));
+            }
         }
     }
 
-    /// One pass over everything that is going on. True: something moved.
+    /// One pass over everything that is going on. True: something moved, or came for somebody who
+    /// was asked before it came.
     fn work(&mut self, cx: &mut Context<'_>, turn: &mut Turn<'_>) -> Result<bool, Lost> {
         self.take_commands();
         if self.disconnecting {
             return Ok(false);
         }
+        let received = tap::received();
         let mut moved = self.open(turn)?;
         moved |= self.start(turn)?;
         for bridge in &mut self.bridges {
@@ -262,7 +172,7 @@ impl Actor {
         if self.bridges.len() < before {
             self.closed = Some(Instant::now());
         }
-        Ok(moved)
+        Ok(moved || tap::received() != received)
     }
 
     fn take_commands(&mut self) {
@@ -317,7 +227,7 @@ impl Actor {
                 reply,
             }),
             (Some(Command::Tunnel { reply, .. }), Ok(channel)) => {
-                shared_increment(&self.shared.counters.tunnels);
+                self.shared.counters.add_tunnel();
                 let (bridge, tunnel) = Bridge::tunnel(channel);
                 // Nobody waits for it any more? Then it is dropped here, and the bridge notices.
                 let _ = reply.send(Ok(tunnel));
@@ -348,7 +258,7 @@ impl Actor {
                     moved = true;
                     let bridge = match outcome {
                         Ok(()) => {
-                            shared_increment(&self.shared.counters.execs);
+                            self.shared.counters.add_exec();
                             let (bridge, exec) = Bridge::exec(channel);
                             let _ = reply.send(Ok(exec));
                             bridge
@@ -363,60 +273,5 @@ impl Actor {
             }
         }
         Ok(moved)
-    }
-}
-
-fn shared_increment(counter: &AtomicU32) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Knows when the peer was last heard. libssh2 sends keepalives and does not notice when they stay
-/// unanswered; a laptop that changes its network, or a machine that is switched off, looks just so.
-struct Pulse {
-    patience: Patience,
-    heard: Instant,
-    asked: Instant,
-}
-
-impl Pulse {
-    fn new(patience: Patience) -> Self {
-        let now = Instant::now();
-        Self {
-            patience,
-            heard: now,
-            asked: now,
-        }
-    }
-
-    fn beat(
-        &mut self,
-        session: &Session,
-        readiness: Readiness,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), Lost> {
-        let now = Instant::now();
-        if readiness.readable {
-            self.heard = now;
-        }
-        let silence = now.saturating_duration_since(self.heard);
-        if silence >= self.patience.give_up {
-            let seconds = silence.as_secs();
-            return Err(Lost(format!("the box has not answered for {seconds} s")));
-        }
-        let due = self.heard.max(self.asked) + self.patience.ask;
-        // Like an end of file, a keepalive must go out whole.
-        if now >= due && turn.has_room() {
-            session.keepalive_send()?;
-            self.asked = now;
-            turn.room = false;
-        }
-        let next = self.heard.max(self.asked) + self.patience.ask;
-        turn.wake_at(if next > now {
-            next
-        } else {
-            now + self.patience.ask
-        });
-        turn.wake_at(self.heard + self.patience.give_up);
-        Ok(())
     }
 }

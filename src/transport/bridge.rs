@@ -10,10 +10,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ssh2::Channel;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::sync::oneshot;
 
-use super::actor::{Lost, Turn};
+use super::streams::{Downward, Ends, Upward, Which, is_dropped};
+use super::turn::{Lost, Turn};
 use super::{Exec, Exit, Tunnel};
 
 /// How much a stream holds for its user before the channel is stopped.
@@ -40,98 +41,12 @@ pub(super) struct Bridge {
     look_again: Option<(Instant, Duration)>,
 }
 
-/// This thread's ends of the streams.
-enum Ends {
-    Exec {
-        stdin: Option<DuplexStream>,
-        stdout: Option<DuplexStream>,
-        stderr: Option<DuplexStream>,
-    },
-    Tunnel(Option<DuplexStream>),
-}
-
-#[derive(Clone, Copy)]
-enum Which {
-    Stdin,
-    Stdout,
-    Stderr,
-}
-
-/// From the user to the box.
-struct Upward {
-    buffer: Vec<u8>,
-    sent: usize,
-    /// libssh2 may have sent a part of the buffer: it must see the same bytes again first.
-    in_flight: bool,
-    ended: bool,
-    eof_sent: bool,
-}
-
-/// From the box to the user.
-struct Downward {
-    id: i32,
-    which: Which,
-    buffer: Vec<u8>,
-    delivered: usize,
-    /// The box has sent everything.
-    ended: bool,
-    /// The user has dropped the stream: what still comes is thrown away.
-    deaf: bool,
-    done: bool,
-}
-
-impl Downward {
-    fn new(id: i32, which: Which) -> Self {
-        Self {
-            id,
-            which,
-            buffer: Vec::new(),
-            delivered: 0,
-            ended: false,
-            deaf: false,
-            done: false,
-        }
-    }
-}
-
-impl Ends {
-    fn get(&mut self, which: Which) -> Option<&mut DuplexStream> {
-        match (self, which) {
-            (Self::Tunnel(both), Which::Stdin | Which::Stdout) => both.as_mut(),
-            (Self::Tunnel(_), Which::Stderr) => None,
-            (Self::Exec { stdin, .. }, Which::Stdin) => stdin.as_mut(),
-            (Self::Exec { stdout, .. }, Which::Stdout) => stdout.as_mut(),
-            (Self::Exec { stderr, .. }, Which::Stderr) => stderr.as_mut(),
-        }
-    }
-
-    /// Ends one direction towards the user.
-    fn finish(&mut self, which: Which, cx: &mut Context<'_>) {
-        match (self, which) {
-            (Self::Tunnel(both), _) => {
-                if let Some(both) = both {
-                    let _ = Pin::new(both).poll_shutdown(cx);
-                }
-            }
-            (Self::Exec { stdin, .. }, Which::Stdin) => *stdin = None,
-            (Self::Exec { stdout, .. }, Which::Stdout) => *stdout = None,
-            (Self::Exec { stderr, .. }, Which::Stderr) => *stderr = None,
-        }
-    }
-}
-
 impl Bridge {
     fn new(channel: Channel, ends: Ends, stderr: Option<Downward>) -> Self {
         Self {
             channel,
             ends,
-            upward: Upward {
-                buffer: Vec::new(),
-                sent: 0,
-                in_flight: false,
-                ended: false,
-                eof_sent: false,
-            },
+            upward: Upward::default(),
             stdout: Downward::new(0, Which::Stdout),
             stderr,
             exit: None,
@@ -454,17 +369,5 @@ impl Bridge {
             _ => self.closed = true,
         }
         Ok(())
-    }
-}
-
-/// Whether the user has dropped a stream that only this side writes to.
-fn is_dropped(stream: Option<&mut DuplexStream>, cx: &mut Context<'_>) -> bool {
-    let Some(stream) = stream else { return true };
-    let mut scratch = [0; 64];
-    let mut space = ReadBuf::new(&mut scratch);
-    match Pin::new(stream).poll_read(cx, &mut space) {
-        Poll::Ready(Ok(())) => space.filled().is_empty(),
-        Poll::Ready(Err(_)) => true,
-        Poll::Pending => false,
     }
 }

@@ -12,6 +12,7 @@ use ssh2::{BlockDirections, ErrorCode, Session};
 
 use super::deadline::Deadline;
 use super::socket::Socket;
+use super::tap;
 
 const SOCKET: usize = 1;
 const EAGAIN: ErrorCode = ErrorCode::Session(-37);
@@ -49,6 +50,7 @@ impl Link {
         let socket = Socket::new(stream);
         let mut session = Session::new().map_err(Stop::Refused)?;
         session.set_blocking(false);
+        tap::install(&session);
         session.set_tcp_stream(socket.clone());
         // SAFETY: the socket outlives its registration: `drop` below deletes it from the poller
         // while this link still holds the socket.
@@ -65,14 +67,16 @@ impl Link {
         self.socket.stream()
     }
 
-    /// Sleeps until the socket is ready, somebody notifies the poller, or the time is over.
+    /// Sleeps until the socket is ready, somebody notifies the poller, or the time is over. A
+    /// broken connection is told as readable whether or not that was asked for.
     pub(super) fn wait(
         &mut self,
+        readable: bool,
         writable: bool,
         at_most: Option<Duration>,
     ) -> io::Result<Readiness> {
         self.poller
-            .modify(self.socket.stream(), Event::new(SOCKET, true, writable))?;
+            .modify(self.socket.stream(), Event::new(SOCKET, readable, writable))?;
         self.ready.clear();
         match self.poller.wait(&mut self.ready, at_most) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -115,7 +119,7 @@ impl Link {
             return Err(Stop::Unwanted);
         }
         let left = deadline.left().ok_or(Stop::Late)?;
-        self.wait(writable, Some(left)).map_err(Stop::System)
+        self.wait(true, writable, Some(left)).map_err(Stop::System)
     }
 
     pub(super) fn wants_to_write(&self) -> bool {

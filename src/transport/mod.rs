@@ -15,8 +15,12 @@ mod link;
 mod login;
 mod private_file;
 mod private_key;
+mod pulse;
 pub mod session;
 mod socket;
+mod streams;
+mod tap;
+mod turn;
 
 use std::fmt;
 

@@ -9,13 +9,14 @@ use futures_util::future::BoxFuture;
 use polling::Poller;
 use tokio::sync::oneshot;
 
-use super::actor::{Actor, Command, Destination, Patience, Shared};
+use super::actor::{Actor, Command, Destination, Shared};
 use super::deadline::Deadline;
 use super::dial::dial;
 use super::endpoint::Endpoint;
 use super::handshake::{handshake, stopped};
 use super::link::Link;
 use super::login::{Login, Refusal};
+use super::pulse::Patience;
 use super::{Exec, Tally, Transport, Tunnel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;

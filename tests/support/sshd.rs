@@ -1,5 +1,8 @@
 //! A real OpenSSH server for one test, on a free loopback port, gone when the test is.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
@@ -25,9 +28,16 @@ pub struct Sshd {
 pub struct Setup {
     options: Vec<String>,
     host_keys: Vec<&'static str>,
+    password: Option<&'static str>,
 }
 
 impl Setup {
+    /// Root's password, for this server and nobody else on this machine.
+    pub fn password(mut self, password: &'static str) -> Self {
+        self.password = Some(password);
+        self
+    }
+
     pub fn option(mut self, option: &str) -> Self {
         self.options.push(option.to_owned());
         self
@@ -56,7 +66,9 @@ impl Setup {
         }
         fs::write(folder.path().join("authorized_keys"), "").expect("authorized_keys");
         for _ in 0..5 {
-            if let Some((listener, port)) = launch(folder.path(), &kinds, &self.options) {
+            if let Some((listener, port)) =
+                launch(folder.path(), &kinds, &self.options, self.password)
+            {
                 return Sshd {
                     port,
                     folder,
@@ -74,9 +86,17 @@ fn host_key_file(folder: &Path, kind: &str) -> PathBuf {
 }
 
 /// Another process may take the free port first: then there is nothing, and a new port is tried.
-fn launch(folder: &Path, kinds: &[&str], options: &[String]) -> Option<(Child, u16)> {
+fn launch(
+    folder: &Path,
+    kinds: &[&str],
+    options: &[String],
+    password: Option<&str>,
+) -> Option<(Child, u16)> {
     let port = free_port();
-    let mut command = Command::new(SSHD);
+    let mut command = match password {
+        None => Command::new(SSHD),
+        Some(password) => with_password(folder, password),
+    };
     command.args(["-D", "-f", "/dev/null", "-p", &port.to_string()]);
     command.arg("-E").arg(folder.join("log"));
     for kind in kinds {
@@ -84,6 +104,8 @@ fn launch(folder: &Path, kinds: &[&str], options: &[String]) -> Option<(Child, u
     }
     let keys = folder.join("authorized_keys");
     let defaults = [
+        // bash reads the tester's own .bashrc when sshd starts it, unless it seems to be nested.
+        "SetEnv=SHLVL=2",
         "ListenAddress=127.0.0.1",
         "PidFile=none",
         "PermitRootLogin=yes",
@@ -117,6 +139,26 @@ fn launch(folder: &Path, kinds: &[&str], options: &[String]) -> Option<(Child, u
     let _ = child.kill();
     let _ = child.wait();
     None
+}
+
+/// The server in a mount namespace of its own, in which root has this password.
+fn with_password(folder: &Path, password: &str) -> Command {
+    let hash = Command::new("openssl")
+        .args(["passwd", "-6", password])
+        .output()
+        .expect("openssl");
+    let hash = String::from_utf8(hash.stdout).expect("a hash");
+    let shadow = folder.join("shadow");
+    fs::write(
+        &shadow,
+        format!("root:{}:19000:0:99999:7:::\n", hash.trim()),
+    )
+    .expect("shadow");
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c"]);
+    command.arg("mount --bind \"$0\" /etc/shadow && exec \"$@\"");
+    command.arg(shadow).arg(SSHD);
+    command
 }
 
 pub fn free_port() -> u16 {
