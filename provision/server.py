@@ -35,8 +35,8 @@ def connect():
         # Docker sets these two in a container that is linked to one called `postgres`.
         host=os.environ.get("POSTGRES_PORT_5432_TCP_ADDR", "localhost"),
         port=os.environ.get("POSTGRES_PORT_5432_TCP_PORT", "5432"),
-        dbname="dockerworkshop",
-        user="dockerworkshop",
+        dbname=os.environ.get("POSTGRES_DB", "dockerworkshop"),
+        user=os.environ.get("POSTGRES_USER", "dockerworkshop"),
         password=password(),
         client_encoding="utf8",
         connect_timeout=3,

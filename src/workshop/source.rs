@@ -60,22 +60,24 @@ pub fn load(file: &Path) -> Result<Workshop> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let document = Document::new(
-        file.display().to_string(),
-        text,
-        Folder::Local(folder.to_owned()),
-    );
+    let document = Document::new(shown(file), text, Folder::Local(folder.to_owned()));
     declaration::read(Some(&document), Some(file.to_owned()))
 }
 
+/// The file as errors name it: `config.toml`, not `./config.toml`.
+fn shown(file: &Path) -> String {
+    let file = file.strip_prefix(".").unwrap_or(file);
+    file.display().to_string()
+}
+
 fn read(file: &Path) -> Result<String> {
-    let name = file.display();
+    let name = shown(file);
     let bytes = folder::read_limited(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::config(format!("there is no {name}"))
             .hint("`dwenv init` writes one to start from"),
         _ => Error::config(format!("{name} cannot be read")).because(&error),
     })?;
-    text(&name.to_string(), &bytes)
+    text(&name, &bytes)
 }
 
 /// The text of a declaration; an empty one is complete, since every key may be left out.
