@@ -1,0 +1,126 @@
+//! `dwenv init`: the declaration written out, for an author to change.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::source::{self, CONFIG_FILE};
+use super::vagrantfile::{is_untouched, vagrantfile};
+use super::{Workshop, builtin};
+use crate::error::{Error, Result};
+
+const VAGRANTFILE: &str = "Vagrantfile";
+
+/// What `init` did, file by file, each named as seen from its folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Initialised {
+    /// New, or written anew.
+    pub written: Vec<PathBuf>,
+    /// They were there, just as they would have been written.
+    pub unchanged: Vec<PathBuf>,
+}
+
+/// What stands at a path already.
+enum Present {
+    Nothing,
+    Same,
+    /// Written by dwenv from another declaration, and not touched since.
+    Outdated,
+    /// Somebody's work.
+    Theirs,
+}
+
+/// Writes `config.toml`, `Vagrantfile` and `provision/` into `dir`. Where an author's own `config.toml` is
+/// there already, writes the `Vagrantfile` that follows from it.
+///
+/// Somebody's work is never overwritten: where a file differs, nothing at all is written.
+pub fn init(dir: &Path) -> Result<Initialised> {
+    let mut done = Initialised::default();
+    let mut theirs = Vec::new();
+    let mut to_write = Vec::new();
+    for (path, content) in wanted(dir)? {
+        match present(dir, &path, &content)? {
+            Present::Nothing | Present::Outdated => to_write.push((path, content)),
+            Present::Same => done.unchanged.push(path),
+            Present::Theirs => theirs.push(path.display().to_string()),
+        }
+    }
+    if !theirs.is_empty() {
+        let message = format!(
+            "{} in {} would be overwritten; nothing was written",
+            theirs.join(", "),
+            dir.display()
+        );
+        return Err(Error::usage(message).hint(
+            "these files differ from what init writes: move them away, or give init an empty folder",
+        ));
+    }
+    for (path, content) in to_write {
+        write(&dir.join(&path), &content)
+            .map_err(|error| failed(&dir.join(&path), "written", &error))?;
+        done.written.push(path);
+    }
+    Ok(done)
+}
+
+/// The files that belong into `dir`, and their texts.
+fn wanted(dir: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let config = PathBuf::from(CONFIG_FILE);
+    if let Present::Theirs = present(dir, &config, builtin::CONFIG)? {
+        // With its own declaration, a folder's other files are the author's as well.
+        let workshop = source::load(&dir.join(CONFIG_FILE))?;
+        return Ok(vec![(VAGRANTFILE.into(), vagrantfile(&workshop))]);
+    }
+    let mut files: Vec<_> = builtin::FILES
+        .iter()
+        .map(|(path, content)| (PathBuf::from(path), (*content).to_owned()))
+        .collect();
+    files.push((VAGRANTFILE.into(), vagrantfile(&Workshop::builtin()?)));
+    // Last, so that a folder with a declaration always has its files too.
+    files.push((config, builtin::CONFIG.to_owned()));
+    Ok(files)
+}
+
+fn present(dir: &Path, path: &Path, content: &str) -> Result<Present> {
+    let full = dir.join(path);
+    let bytes = match fs::read(&full) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // A link that leads nowhere is somebody's too.
+            return Ok(match full.symlink_metadata() {
+                Ok(_) => Present::Theirs,
+                Err(_) => Present::Nothing,
+            });
+        }
+        Err(_) if full.is_dir() => return Ok(Present::Theirs),
+        Err(error) => return Err(failed(&full, "read", &error)),
+    };
+    // Git on Windows may have given it other line ends.
+    let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    Ok(if text == content {
+        Present::Same
+    } else if path == Path::new(VAGRANTFILE) && is_untouched(&text) {
+        Present::Outdated
+    } else {
+        Present::Theirs
+    })
+}
+
+/// Writes beside and moves, so that a cut never leaves half a file that looks like somebody's work.
+fn write(file: &Path, content: &str) -> std::io::Result<()> {
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = file.with_file_name(format!(".{name}.{}", std::process::id()));
+    fs::write(&fresh, content)
+        .and_then(|()| fs::rename(&fresh, file))
+        .inspect_err(|_| {
+            // What matters is why it could not be written.
+            let _ = fs::remove_file(&fresh);
+        })
+}
+
+fn failed(file: &Path, what: &str, error: &std::io::Error) -> Error {
+    Error::usage(format!("{} cannot be {what}", file.display())).because(error)
+}

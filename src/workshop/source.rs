@@ -1,0 +1,95 @@
+//! Which declaration a run works with: the author's, one from a URL, or the one inside the program.
+
+use std::path::{Path, PathBuf};
+
+use super::declaration;
+use super::document::Document;
+use super::fetch;
+use super::folder::{self, Folder};
+use super::model::Workshop;
+use crate::error::{Error, Result};
+use crate::events::Events;
+
+/// What a declaration is called in its folder.
+pub const CONFIG_FILE: &str = "config.toml";
+
+/// Where a declaration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Builtin,
+    File(PathBuf),
+    Url(String),
+}
+
+impl Source {
+    /// `config` is what `--config` says: a URL, or a file as seen from `dir`. Without it the one in `dir`
+    /// holds, and where there is none, the one inside the program.
+    #[must_use]
+    pub fn choose(dir: &Path, config: Option<&str>) -> Self {
+        match config {
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                Self::Url(url.to_owned())
+            }
+            Some(file) => Self::File(dir.join(file)),
+            None => {
+                let file = dir.join(CONFIG_FILE);
+                // A link that leads nowhere is a mistake to be told, not an empty folder.
+                if file.symlink_metadata().is_ok() {
+                    Self::File(file)
+                } else {
+                    Self::Builtin
+                }
+            }
+        }
+    }
+
+    /// Reads and checks the declaration; a URL is fetched unless a copy from before is there.
+    pub async fn load(&self, events: &Events) -> Result<Workshop> {
+        match self {
+            Self::Builtin => Workshop::builtin(),
+            Self::File(file) => load(file),
+            Self::Url(url) => fetch::load(url, &fetch::cache_folder()?, events).await,
+        }
+    }
+}
+
+/// Reads the declaration in `file`, and the files that it names relative to itself.
+pub fn load(file: &Path) -> Result<Workshop> {
+    let text = read(file)?;
+    let folder = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let document = Document::new(shown(file), text, Folder::Local(folder.to_owned()));
+    declaration::read(Some(&document), Some(file.to_owned()))
+}
+
+/// The file as errors name it: `config.toml`, not `./config.toml`.
+fn shown(file: &Path) -> String {
+    let file = file.strip_prefix(".").unwrap_or(file);
+    file.display().to_string()
+}
+
+fn read(file: &Path) -> Result<String> {
+    let name = shown(file);
+    let bytes = folder::read_limited(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::config(format!("there is no {name}"))
+            .hint("`dwenv init` writes one to start from"),
+        _ => Error::config(format!("{name} cannot be read")).because(&error),
+    })?;
+    text(&name, &bytes)
+}
+
+/// The text of a declaration; an empty one is complete, since every key may be left out.
+pub fn text(name: &str, bytes: &[u8]) -> Result<String> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(String::new());
+    }
+    folder::tidy(bytes).map_err(|problem| {
+        let error = Error::config(format!("{name} cannot be used: {}", problem.what));
+        match problem.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    })
+}
