@@ -147,6 +147,7 @@ impl Rig {
                 self.scratch.join("docker.sock").display()
             ))
             .arg(format!("--bridge={bridge}"))
+            .arg(format!("--cgroup-parent=/{}", cgroup(&self.scratch)))
             // The rig's own three rules do, and they can be removed one by one.
             .args(["--iptables=false", "--ip6tables=false"])
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -178,11 +179,10 @@ impl Rig {
     }
 
     fn image(&self) {
-        let tar = root_tar();
-        run(self.docker(&["import"]).arg(&tar).arg("dwenv-test-root"));
-        if !tar.starts_with(CACHE) {
-            let _ = fs::remove_file(&tar);
-        }
+        run(self
+            .docker(&["import"])
+            .arg(root_tar())
+            .arg("dwenv-test-root"));
         let context = self.scratch.join("image");
         fs::create_dir_all(context.join("apt")).expect("the image's folder");
         let put = |name: &str, text: &str| {
@@ -215,7 +215,7 @@ impl Rig {
              COPY authorized_keys /home/vagrant/.ssh/authorized_keys\n\
              COPY apt /etc/apt/apt.conf.d\n\
              COPY authorities.crt /tmp/authorities.crt\n\
-             COPY --chmod=755 boot /sbin/boot\n\
+             COPY boot /sbin/boot\n\
              RUN rm /etc/apt/apt.conf.d/README \
               && if [ -s /tmp/authorities.crt ]; then cat /tmp/authorities.crt > /etc/ssl/certs/ca-certificates.crt; fi \
               && useradd -s /bin/bash -d /home/vagrant vagrant \
@@ -223,11 +223,11 @@ impl Rig {
               && chmod 700 /home/vagrant/.ssh && chmod 600 /home/vagrant/.ssh/authorized_keys \
               && echo 'vagrant ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/vagrant \
               && chmod 440 /etc/sudoers.d/vagrant && chmod 755 /sbin/boot \
-              && systemctl mask systemd-modules-load.service && systemctl enable ssh.service\n\
+              && systemctl mask systemd-modules-load.service console-getty.service \
+                 apt-daily.timer apt-daily.service apt-daily-upgrade.timer apt-daily-upgrade.service \
+              && systemctl enable ssh.service\n\
              STOPSIGNAL SIGRTMIN+3\n\
-             CMD [\"/sbin/boot\"]\n"
-                .replace("--chmod=755 ", "")
-                .as_str(),
+             CMD [\"/sbin/boot\"]\n",
         );
         run(self.docker(&["build", "-q", "-t", IMAGE]).arg(&context));
     }
@@ -358,19 +358,8 @@ fn check_programs() {
     }
 }
 
-/// A Debian root as a tar file: of the sandbox's base where that is there, else made, and kept.
+/// A Debian root as a tar file, made once and kept.
 fn root_tar() -> PathBuf {
-    let base = Path::new(CACHE).join("base").join(SUITE);
-    if base.join("usr/sbin/sshd").exists() && base.join("usr/bin/sudo").exists() {
-        let tar = std::env::temp_dir().join(format!("dwenv-root-{}.tar", std::process::id()));
-        run(Command::new("tar")
-            .arg("-C")
-            .arg(&base)
-            .arg("-cf")
-            .arg(&tar)
-            .arg("."));
-        return tar;
-    }
     let folder = Path::new(CACHE).join("test");
     let kept = folder.join(format!("{SUITE}.tar"));
     if !kept.exists() {
@@ -403,6 +392,32 @@ fn mirror() -> Option<String> {
         .next()?
         .to_owned();
     first.contains("://").then_some(first)
+}
+
+/// The control group that holds the rig's boxes: Docker's own would be shared with other engines.
+fn cgroup(scratch: &Path) -> String {
+    let name = scratch.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Removes the rig's control group from every tree there is, from the leaves up.
+fn remove_cgroups(scratch: &Path) {
+    let tree = Path::new("/sys/fs/cgroup");
+    let below = fs::read_dir(tree).into_iter().flatten().flatten();
+    let trees = below.map(|entry| entry.path()).chain([tree.to_owned()]);
+    for group in trees
+        .map(|tree| tree.join(cgroup(scratch)))
+        .filter(|group| group.is_dir())
+    {
+        let leaves = output(
+            Command::new("find")
+                .arg(&group)
+                .args(["-depth", "-type", "d"]),
+        );
+        for leaf in leaves.lines() {
+            let _ = fs::remove_dir(leaf);
+        }
+    }
 }
 
 fn written_network(scratch: &Path) -> Option<(String, String)> {
@@ -454,6 +469,7 @@ fn remove(scratch: &Path) {
     for point in points {
         quietly(Command::new("umount").args(["-l", point]));
     }
+    remove_cgroups(scratch);
     if let Some((bridge, network)) = written_network(scratch) {
         for rule in rules(&bridge, &network) {
             quietly(Command::new("iptables").arg("-w").args(deletion(&rule)));

@@ -83,17 +83,14 @@ impl Vagrant {
     pub async fn status(&self) -> Result<Vec<Machine>> {
         let output = self.ask(&["status", "--machine-readable"], ANSWER).await?;
         let machines = said::machines(&output.stdout);
-        let failure = said::error_exit(&output.stdout);
-        if let (Some((class, text)), true) = (&failure, !output.status.success()) {
+        if !output.status.success() || machines.is_empty() {
+            // A Vagrant that fails very early, as at a wrong Vagrantfile, writes no rows.
+            let text = said::error_exit(&output.stdout)
+                .unwrap_or_else(|| format!("{}\n{}", output.stderr.trim(), output.stdout.trim()));
             return Err(said::error(
-                "Vagrant could not tell the state of the box".into(),
-                class,
-                text,
+                "Vagrant could not tell the state of the box",
+                &text,
             ));
-        }
-        if machines.is_empty() {
-            let text = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
-            return Err(said::error("Vagrant named no machine".into(), "", &text));
         }
         Ok(machines)
     }
@@ -194,7 +191,7 @@ impl Vagrant {
         }
         let text = format!("{}\n{}", output.stderr.trim(), output.stdout.trim());
         let message = format!("Vagrant could not {what} `{}`", found.name);
-        Err(said::error(message, "", &text))
+        Err(said::error(message, &text))
     }
 
     /// VirtualBox's allowed addresses, judged before it downloads and imports for minutes.
@@ -222,7 +219,7 @@ impl Vagrant {
             _ => {
                 let text = format!("{}\n{}", output.stderr.trim(), output.stdout.trim());
                 let message = format!("Vagrant could not tell how to log in to `{name}`");
-                Err(said::error(message, "", &text))
+                Err(said::error(message, &text))
             }
         }
     }

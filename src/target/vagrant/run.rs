@@ -107,7 +107,6 @@ pub(super) async fn up(
             Ok(Ok(status)) if status.success() => None,
             Ok(Ok(_)) => Some(said::error(
                 format!("Vagrant could not start `{machine}`"),
-                "",
                 &last_words,
             )),
             Ok(Err(error)) => Some(Error::failed("Vagrant was lost").because(error)),
@@ -177,8 +176,8 @@ async fn watch(
                 if last_words.len() == LAST_WORDS {
                     last_words.pop_front();
                 }
-                last_words.push_back(detail.to_owned());
-                latest = Latest { detail: detail.to_owned(), fraction: said::fraction(detail) };
+                last_words.push_back(detail.clone());
+                latest = Latest { fraction: said::fraction(&detail), detail };
                 latest.tell(step, events);
             }
             _ = heartbeat.tick() => {

@@ -100,17 +100,14 @@ pub fn machines(output: &str) -> Vec<Machine> {
     machines
 }
 
-/// The error that ended a `--machine-readable` run: its class, and its text.
+/// The text of the error that ended a `--machine-readable` run.
 #[must_use]
-pub fn error_exit(output: &str) -> Option<(String, String)> {
+pub fn error_exit(output: &str) -> Option<String> {
     rows(output)
         .filter(|row| row.kind == "error-exit")
         .last()
-        .map(|row| {
-            let mut data = row.data.into_iter();
-            let class = data.next().unwrap_or_default();
-            (class, data.collect::<Vec<_>>().join(","))
-        })
+        // The first field is the error's class in Ruby.
+        .map(|row| row.data.into_iter().skip(1).collect::<Vec<_>>().join(","))
 }
 
 /// The part of `vagrant ssh-config` output that is configuration: notes may stand before it.
@@ -135,33 +132,37 @@ pub fn fraction(line: &str) -> Option<f64> {
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
 }
 
-/// A line as a person wants it: without the `==> name:` and `    name:` in front.
+/// A line as a person wants it: without the `==> name:` or `    name:` in front, and without escapes that
+/// clear the line.
 #[must_use]
-pub fn plain<'a>(line: &'a str, machine: &str) -> &'a str {
+pub fn plain(line: &str, machine: &str) -> String {
+    let line = console::strip_ansi_codes(line);
     let line = line.trim();
     let line = line.strip_prefix("==>").unwrap_or(line).trim_start();
     line.strip_prefix(machine)
         .and_then(|rest| rest.strip_prefix(':'))
         .unwrap_or(line)
         .trim()
+        .to_owned()
 }
 
 /// Vagrant's own error as ours: its words are the cause, and what mends the common ones is the hint.
 #[must_use]
-pub fn error(message: String, class: &str, text: &str) -> Error {
-    let kind = match class.rsplit("::").next() {
-        Some("NoEnvironmentError") => ErrorKind::Usage,
-        Some(
-            "VagrantfileSyntaxError"
-            | "VagrantfileLoadError"
-            | "VagrantfileNameError"
-            | "ConfigInvalid",
-        ) => ErrorKind::Config,
-        _ => ErrorKind::Failed,
+pub fn error(message: impl Into<String>, text: &str) -> Error {
+    const VAGRANTFILE: &[&str] = &[
+        "syntax error in the following Vagrantfile",
+        "error loading a Vagrantfile",
+        "errors in the configuration of this machine",
+    ];
+    let text = text.trim();
+    let kind = if VAGRANTFILE.iter().any(|part| text.contains(part)) {
+        ErrorKind::Config
+    } else {
+        ErrorKind::Failed
     };
     let mut error = Error::new(kind, message);
-    if !text.trim().is_empty() {
-        error = error.because(text.trim());
+    if !text.is_empty() {
+        error = error.because(text);
     }
     match remedy(text) {
         Some(hint) => error.hint(hint),
