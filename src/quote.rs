@@ -29,6 +29,23 @@ pub fn sql_identifier(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
+/// Quotes any text as one word of a systemd unit's setting, without its specifiers taking effect.
+#[must_use]
+pub fn systemd(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '%' => quoted.push_str("%%"),
+            '\n' => quoted.push_str("\\n"),
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", c as u32)),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +96,13 @@ mod tests {
         assert_eq!(sql("it's"), "'it''s'");
         assert_eq!(sql(r"a\'b"), r" E'a\\''b'");
         assert_eq!(sql_identifier(r#"odd"name"#), r#""odd""name""#);
+    }
+    #[test]
+    fn systemd_keeps_quotes_specifiers_and_lines() {
+        assert_eq!(systemd("A=plain"), r#""A=plain""#);
+        assert_eq!(
+            systemd("A=100% \"x\" \\ \n\u{1}"),
+            r#""A=100%% \"x\" \\ \n\x01""#
+        );
     }
 }

@@ -98,7 +98,7 @@ impl Fact for Files {
             .map(|name| format!("\"$1\"/{folder}/{name}"))
             .chain([
                 unit_path(workshop),
-                credential_unit_path(workshop),
+                drop_in_path(workshop),
                 CREDENTIAL.to_owned(),
             ])
             .collect();
@@ -185,8 +185,8 @@ fn unit_path(workshop: &Workshop) -> String {
     format!("/etc/systemd/system/{}", workshop.server.unit)
 }
 
-fn credential_unit_path(workshop: &Workshop) -> String {
-    format!("{}.d/dwenv-password.conf", unit_path(workshop))
+fn drop_in_path(workshop: &Workshop) -> String {
+    format!("{}.d/dwenv.conf", unit_path(workshop))
 }
 
 fn folder(workshop: &Workshop, login: &Login) -> String {
@@ -205,26 +205,30 @@ fn declared_files(workshop: &Workshop, login: &Login) -> Vec<BoxFile> {
     workshop.server.files.iter().map(file).collect()
 }
 
-/// The unit, and what brings it a secret password, as they shall be.
+/// The unit, and the drop-in with what the declaration has other than the server's own defaults.
 fn declared_units(workshop: &Workshop, login: &Login) -> Vec<BoxFile> {
     let text = &workshop.server.unit_file.content;
-    let root = |path: String, mode: &'static str, content: String| BoxFile {
+    let mut drop_in = "# Kept by `dwenv provision`.\n[Service]\n".to_owned();
+    for (name, value) in workshop.server_environment() {
+        let assignment = quote::systemd(&format!("{name}={value}"));
+        drop_in.push_str(&format!("Environment={assignment}\n"));
+    }
+    if matches!(workshop.postgres.password, Password::Secret(_)) {
+        drop_in.push_str(&format!("LoadCredential=postgres-password:{CREDENTIAL}\n"));
+    }
+    let unit = text
+        .replace("@USER@", &login.user)
+        .replace("@DIRECTORY@", &folder(workshop, login));
+    let root = |path: String, content: String| BoxFile {
         path,
         owner: "root".to_owned(),
-        mode,
+        mode: "644",
         content,
     };
-    let mut units = vec![root(
-        unit_path(workshop),
-        "644",
-        text.replace("@USER@", &login.user)
-            .replace("@DIRECTORY@", &folder(workshop, login)),
-    )];
-    if matches!(workshop.postgres.password, Password::Secret(_)) {
-        let text = format!("[Service]\nLoadCredential=postgres-password:{CREDENTIAL}\n");
-        units.push(root(credential_unit_path(workshop), "644", text));
-    }
-    units
+    vec![
+        root(unit_path(workshop), unit),
+        root(drop_in_path(workshop), drop_in),
+    ]
 }
 
 impl Resource for Server {
@@ -340,11 +344,13 @@ impl Resource for Server {
             Drift::FilesDiffer(drifts) => {
                 let files: Vec<BoxFile> = drifts.iter().map(|drift| drift.file.clone()).collect();
                 let (script, stdin) = files::write_script(&files);
-                let names: Vec<&str> = drifts
-                    .iter()
-                    .map(|drift| drift.file.path.as_str())
-                    .collect();
-                Plan::script_reading(format!("Write {}", names.join(", ")), script, stdin)
+                let names: Vec<&str> = drifts.iter().map(FileDrift::name).collect();
+                let title = format!(
+                    "Write {} into {}",
+                    names.join(", "),
+                    workshop.server.directory
+                );
+                Plan::script_reading(title, script, stdin)
                     .showing(drifts.iter().map(FileDrift::difference).collect())
             }
             Drift::UnitMasked => {

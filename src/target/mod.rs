@@ -1,11 +1,38 @@
 //! Where the box is: from `--target` to an [`Endpoint`].
 
+pub mod choose;
+pub mod compat;
+pub mod folder;
+pub mod hostonly;
+pub mod laptop;
+pub mod life;
+pub mod names;
+mod person;
+pub mod program;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
+pub mod sandbox_target;
+pub mod ssh;
+pub mod ssh_config;
+pub mod vagrant;
 
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 
+use crate::error::Result;
+use crate::events::Events;
 use crate::transport::endpoint::Endpoint;
+use crate::workshop::Workshop;
+
+pub use self::choose::{Choice, Here, Purpose, choose, last_used, remember};
+pub use self::life::{destroy, down, up};
+pub use self::names::{SshAddress, Target};
+pub use self::person::Person;
+pub use self::vagrant::Vagrant;
+
+/// How long connecting may take where nothing else is said.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A box that was found: how to log in, and how the laptop reaches its services.
 #[derive(Clone, Debug)]
@@ -43,4 +70,137 @@ impl fmt::Display for Provider {
             Self::Ssh => out.write_str("ssh"),
         }
     }
+}
+
+/// Finds a box. `identity` is the file of `--identity`; it goes before all others.
+pub async fn locate(
+    target: &Target,
+    workshop: &Workshop,
+    dir: &Path,
+    identity: Option<&Path>,
+    events: &Events,
+) -> Result<Located> {
+    let mut located = match target {
+        Target::Vagrant { machine } => {
+            let vagrant = Vagrant::in_folder(dir)?;
+            vagrant.locate(machine.as_deref(), workshop, events).await?
+        }
+        Target::Sandbox { name } => sandbox_target::locate(name.as_deref(), workshop, dir).await?,
+        Target::Ssh(address) => return ssh::address(address, identity, &Person::this()?),
+        Target::Named(name) => {
+            return ssh::named(name, workshop, dir, identity, &Person::this()?);
+        }
+    };
+    if let Some(identity) = identity {
+        located.endpoint.identities = vec![ssh::readable(identity)?];
+    }
+    Ok(located)
+}
+
+/// Drops what is remembered about where a box is. Call it after a connection that failed, then locate once
+/// more; `false`: nothing was remembered, so locating again would find the same.
+pub fn forget(target: &Target, dir: &Path) -> bool {
+    match (target, Vagrant::in_folder(dir)) {
+        (Target::Vagrant { machine }, Ok(vagrant)) => vagrant.forget(machine.as_deref()),
+        _ => false,
+    }
+}
+
+/// One line of `dwenv targets`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TargetRow {
+    /// What `--target` takes.
+    pub name: String,
+    pub provider: String,
+    /// In words; empty where nobody was asked.
+    pub state: String,
+    /// Where it is reached; empty where that is not known.
+    pub address: String,
+    pub last_used: bool,
+}
+
+/// All boxes that this folder and the declaration know of.
+///
+/// What cannot be asked is a row whose state says why: one broken tool must not hide the other boxes.
+pub async fn list_targets(workshop: &Workshop, dir: &Path) -> Result<Vec<TargetRow>> {
+    let mut rows = vagrant_rows(workshop, dir).await;
+    rows.extend(sandbox_target::rows().await);
+    rows.extend(workshop.targets.iter().map(|(name, entry)| {
+        TargetRow {
+            name: name.clone(),
+            provider: Provider::Ssh.to_string(),
+            state: String::new(),
+            address: SshAddress {
+                user: entry.user.clone(),
+                host: entry.host.clone(),
+                port: entry.port,
+            }
+            .to_string(),
+            last_used: false,
+        }
+    }));
+    if let Some(last) = last_used(dir)? {
+        let last = last.to_string();
+        // `vagrant` alone is the only machine there is, under its own name in the list.
+        let is_it = |row: &TargetRow| row.name == last || row.name.starts_with(&format!("{last}:"));
+        match rows.iter_mut().find(|row| is_it(row)) {
+            Some(row) => row.last_used = true,
+            None => rows.push(TargetRow {
+                provider: match last.split_once(':') {
+                    Some((kind @ ("vagrant" | "sandbox"), _)) => kind.to_owned(),
+                    _ if last == "vagrant" || last == "sandbox" => last.clone(),
+                    _ => Provider::Ssh.to_string(),
+                },
+                name: last,
+                state: String::new(),
+                address: String::new(),
+                last_used: true,
+            }),
+        }
+    }
+    Ok(rows)
+}
+
+async fn vagrant_rows(workshop: &Workshop, dir: &Path) -> Vec<TargetRow> {
+    let Ok(vagrant) = Vagrant::in_folder(dir) else {
+        return Vec::new();
+    };
+    let machines = match vagrant.status().await {
+        Ok(machines) => machines,
+        Err(error) => {
+            return vec![TargetRow {
+                name: "vagrant".into(),
+                provider: "vagrant".into(),
+                state: format!("unknown: {}", error.message),
+                address: String::new(),
+                last_used: false,
+            }];
+        }
+    };
+    let mut rows = Vec::new();
+    for machine in machines {
+        let mut address = String::new();
+        if machine.state == vagrant::said::State::Running {
+            let located = vagrant
+                .locate(Some(&machine.name), workshop, &Events::nowhere())
+                .await;
+            if let Ok(located) = located {
+                let endpoint = located.endpoint;
+                address = SshAddress {
+                    user: Some(endpoint.user),
+                    host: endpoint.host,
+                    port: Some(endpoint.port),
+                }
+                .to_string();
+            }
+        }
+        rows.push(TargetRow {
+            name: format!("vagrant:{}", machine.name),
+            provider: Provider::Vagrant(machine.provider).to_string(),
+            state: machine.state.to_string(),
+            address,
+            last_used: false,
+        });
+    }
+    rows
 }

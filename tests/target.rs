@@ -1,0 +1,581 @@
+//! From what a person names, and what files and programs say, to a box: as data.
+
+#[path = "support/sample.rs"]
+mod sample;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dwenv::error::ErrorKind;
+use dwenv::target::laptop::Os;
+use dwenv::target::ssh_config::{self, Asked, Settings, Surroundings};
+use dwenv::target::vagrant::said::{self, State};
+use dwenv::target::{
+    Choice, Here, Person, Purpose, Reach, Target, choose, last_used, remember, ssh,
+};
+use dwenv::transport::endpoint::HostKeyPolicy;
+use dwenv::workshop::NamedTarget;
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "/home/anna/.ssh/conf.d/lab",
+        "Port 2200\nHost other\n  User wrong\n",
+    ),
+    ("/home/anna/.ssh/loop", "Include loop\n"),
+];
+
+/// Resolves a host in a text, for Anna, whose home has the files above.
+fn resolve(text: &str, host: &str) -> dwenv::error::Result<Settings> {
+    let surroundings = Surroundings {
+        home: Path::new("/home/anna"),
+        local_user: "anna",
+        variable: &|name| (name == "KEYS").then(|| "/keys".to_owned()),
+        include: &|path| {
+            let found = FILES.iter().filter(|(file, _)| {
+                Path::new(file) == path
+                    || (path.ends_with("*") && Path::new(file).parent() == path.parent())
+            });
+            Ok(found
+                .map(|(file, text)| (PathBuf::from(file), (*text).to_owned()))
+                .collect())
+        },
+    };
+    let asked = Asked {
+        host,
+        ..Asked::default()
+    };
+    ssh_config::resolve(text, "config", &asked, &surroundings)
+}
+
+fn paths(paths: &[&str]) -> Option<Vec<PathBuf>> {
+    Some(paths.iter().map(PathBuf::from).collect())
+}
+
+#[test]
+fn the_first_value_of_an_option_wins_and_identities_add_up() {
+    let text = "# ours\nHost lab*, !labx !lab9\n\
+        Host lab1\n  HostName %h.example.org\n  Port 2222\n  IdentityFile ~/.ssh/lab\n\
+        Host lab? !lab9\n  User=student\n  Port 22\n  IdentityFile \"%d/.ssh/%r at %h\"\n  IdentitiesOnly yes\n\
+        Host *\n  User root\n  ConnectTimeout 1m30\n  IdentityFile ${KEYS}/%u-%n-%p%%\n";
+    let lab1 = resolve(text, "lab1").unwrap();
+    assert_eq!(lab1.host_name, "lab1.example.org");
+    assert_eq!(lab1.port, Some(2222));
+    assert_eq!(lab1.user.as_deref(), Some("student"));
+    assert_eq!(
+        lab1.identity_files,
+        paths(&[
+            "/home/anna/.ssh/lab",
+            "/home/anna/.ssh/student at lab1.example.org",
+            "/keys/anna-lab1-2222%"
+        ])
+    );
+    assert!(lab1.identities_only && lab1.named);
+    assert_eq!(lab1.connect_timeout, Some(Duration::from_secs(90)));
+
+    let other = resolve(text, "lab9").unwrap();
+    assert_eq!(other.user.as_deref(), Some("root"));
+    assert!(!other.named && !other.identities_only);
+    assert_eq!(other.host_name, "lab9");
+}
+
+#[test]
+fn an_empty_text_says_nothing() {
+    for text in [
+        "",
+        "\r\n# only a note\r\n",
+        "\u{feff}Host other\r\n\tPort 5\r\n",
+    ] {
+        let settings = resolve(text, "lab").unwrap();
+        assert_eq!(settings.host_name, "lab");
+        assert_eq!(
+            (settings.port, settings.user, settings.identity_files),
+            (None, None, None)
+        );
+        assert!(!settings.named);
+    }
+}
+
+#[test]
+fn what_is_known_about_keys_is_read() {
+    let text = "Host a\n UserKnownHostsFile ~/.ssh/one \"/two files\"\n StrictHostKeyChecking yes\n HostKeyAlias lab\n\
+        Host b\n UserKnownHostsFile none\n StrictHostKeyChecking accept-new\n IdentityFile none\n IdentityAgent none\n";
+    let a = resolve(text, "a").unwrap();
+    assert_eq!(
+        a.user_known_hosts,
+        paths(&["/home/anna/.ssh/one", "/two files"])
+    );
+    assert!(a.known_hosts_only);
+    assert_eq!(a.host_key_alias, Some(("lab".into(), "config:4".into())));
+    let b = resolve(text, "b").unwrap();
+    assert_eq!(b.user_known_hosts, paths(&[]));
+    assert_eq!(b.identity_files, paths(&[]));
+    assert!(!b.known_hosts_only && b.no_agent);
+}
+
+#[test]
+fn included_files_speak_where_they_are_included() {
+    let text = "Host lab\n  Include conf.d/*\n  User student\nHost *\n  Port 22\n";
+    let lab = resolve(text, "lab").unwrap();
+    assert_eq!(lab.port, Some(2200));
+    // A `Host` line of the included file ends with it.
+    assert_eq!(lab.user.as_deref(), Some("student"));
+    assert_eq!(resolve(text, "elsewhere").unwrap().port, Some(22));
+    assert_eq!(resolve("Include /nowhere/*\n", "lab").unwrap().port, None);
+    let endless = resolve("Include ~/.ssh/loop\n", "lab").unwrap_err();
+    assert_eq!(
+        endless.message,
+        "/home/anna/.ssh/loop:1: files include one another more than 16 deep"
+    );
+}
+
+#[test]
+fn what_leads_elsewhere_is_refused_by_its_name_where_it_applies() {
+    let text = "Host far\n  ProxyJump gate\nHost hop\n  ProxyCommand nc %h %p\n\
+        Host near\n  ProxyJump none\nMatch exec \"test\" host near2\n  Port 5\nHost *\n  ProxyJump gate\n";
+    let message = |host: &str| resolve(text, host).unwrap_err().message;
+    assert_eq!(
+        message("far"),
+        "config:2: `ProxyJump` applies to `far`, and dwenv does not support it yet"
+    );
+    assert_eq!(
+        message("hop"),
+        "config:4: `ProxyCommand` applies to `hop`, and dwenv does not support it yet"
+    );
+    assert_eq!(
+        message("near2"),
+        "config:7: `Match exec` may apply to `near2`, and dwenv does not support it yet"
+    );
+    assert!(resolve(text, "near").unwrap().named);
+    let canonical = resolve("CanonicalizeHostname yes\n", "a").unwrap_err();
+    assert!(
+        canonical
+            .message
+            .contains("`CanonicalizeHostname` applies to `a`")
+    );
+    assert_eq!(canonical.kind, ErrorKind::Config);
+}
+
+#[test]
+fn match_is_decided_where_names_decide_it() {
+    let text = "Host lab\n  HostName 10.0.0.5\nMatch host 10.0.* user anna\n  Port 2\n\
+        Match originalhost lab\n  User one\nMatch !host 10.*\n  User two\nMatch all\n  User three\n\
+        Match final\n  SendEnv LANG\nMatch exec x host elsewhere\n  Port 7\n";
+    let lab = resolve(text, "lab").unwrap();
+    assert_eq!((lab.port, lab.user.as_deref()), (Some(2), Some("one")));
+    let other = resolve(text, "other").unwrap();
+    assert_eq!((other.port, other.user.as_deref()), (None, Some("two")));
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_line() {
+    for (text, message) in [
+        (
+            "Port many\n",
+            "config:1: `Port` is a number from 1 to 65535, not `many`",
+        ),
+        (
+            "\nPort 0\n",
+            "config:2: `Port` is a number from 1 to 65535, not `0`",
+        ),
+        ("User a b\n", "config:1: `User` takes one value, not `a b`"),
+        (
+            "IdentitiesOnly maybe\n",
+            "config:1: `IdentitiesOnly` is `yes` or `no`, not `maybe`",
+        ),
+        (
+            "ConnectTimeout soon\n",
+            "config:1: `ConnectTimeout` is a time such as `10` or `1m30s`, not `soon`",
+        ),
+        (
+            "IdentityFile %z\n",
+            "config:1: dwenv does not know `%z` in `%z`",
+        ),
+        (
+            "IdentityFile ${NO}/a\n",
+            "config:1: the variable `NO` in `${NO}/a` is not set",
+        ),
+        (
+            "HostName \"x\n",
+            "config:1: a quote is opened and never closed",
+        ),
+    ] {
+        let error = resolve(text, "lab").unwrap_err();
+        assert_eq!(
+            (error.message.as_str(), error.kind),
+            (message, ErrorKind::Config)
+        );
+    }
+}
+
+#[test]
+fn vagrants_configuration_is_read_in_all_its_forms() {
+    let plain = "Host default\n  HostName 127.0.0.1\n  User vagrant\n  Port 2222\n  UserKnownHostsFile /dev/null\n  StrictHostKeyChecking no\n  PasswordAuthentication no\n  IdentityFile /w/.vagrant/machines/default/virtualbox/private_key\n  IdentitiesOnly yes\n  LogLevel FATAL\n\n";
+    let settings = resolve(plain, "default").unwrap();
+    assert_eq!(settings.host_name, "127.0.0.1");
+    assert_eq!(settings.port, Some(2222));
+    assert!(settings.identities_only && settings.named);
+
+    let windows = "Host docker-workshop\r\n  HostName 127.0.0.1\r\n  User vagrant\r\n  Port 2200\r\n\r\n  IdentityFile \"C:/Users/Jos\u{e9} M/.vagrant.d/insecure_private_keys/vagrant.key.ed25519\"\r\n\r\n  IdentityFile C:/w/private_key\r\n  LogLevel FATAL\r\n  ForwardAgent yes\r\n  PubkeyAcceptedKeyTypes +ssh-rsa\r\n  HostKeyAlgorithms +ssh-rsa\r\n";
+    let noisy = format!("==> a plugin has something to say\r\n{windows}");
+    let settings = resolve(said::ssh_config(&noisy).unwrap(), "docker-workshop").unwrap();
+    assert_eq!(
+        settings.identity_files,
+        paths(&[
+            "C:/Users/Jos\u{e9} M/.vagrant.d/insecure_private_keys/vagrant.key.ed25519",
+            "C:/w/private_key"
+        ])
+    );
+    assert!(!settings.identities_only);
+    assert_eq!(said::ssh_config("nothing of the kind\n"), None);
+
+    let proxied = format!("{plain}  ProxyCommand ssh gate nc %h %p\n");
+    assert!(
+        resolve(&proxied, "default")
+            .unwrap_err()
+            .message
+            .contains("ProxyCommand")
+    );
+}
+
+#[test]
+fn machine_readable_rows_are_read_among_other_lines() {
+    let output = "a warning of Ruby, with commas, in it\r\n\
+        1795457063,web,metadata,provider,virtualbox\r\n\
+        1795457063,web,provider-name,virtualbox\r\n\
+        1795457063,web,state,running\r\n\
+        1795457063,web,state-human-long,The VM is running.\\nYes%!(VAGRANT_COMMA) it is\r\n\
+        1795457064,db,provider-name,docker\n1795457064,db,state,not_created\n\
+        1795457064,old,provider-name,virtualbox\n1795457064,old,state,poweroff\n\
+        1795457064,saved,state,saved\n,,,\n1795457065,,ui,info,Current machine states:\n";
+    let machines = said::machines(output);
+    let seen: Vec<_> = machines
+        .iter()
+        .map(|machine| {
+            (
+                machine.name.as_str(),
+                machine.provider.as_str(),
+                machine.state.to_string(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("web", "virtualbox", "running"),
+        ("db", "docker", "not created"),
+        ("old", "virtualbox", "powered off"),
+        ("saved", "", "saved"),
+    ];
+    assert_eq!(
+        seen,
+        expected.map(|(name, provider, state)| (name, provider, state.to_owned()))
+    );
+    assert_eq!(machines[1].state, State::NotCreated);
+    assert_eq!(said::error_exit(output), None);
+
+    let failed = "1,,ui,error,x\n1,,error-exit,Vagrant::Errors::NoEnvironmentError,A Vagrant environment%!(VAGRANT_COMMA)\\nor machine,more\n";
+    assert_eq!(
+        said::error_exit(failed),
+        Some("A Vagrant environment,\nor machine,more".into())
+    );
+}
+
+#[test]
+fn progress_lines_are_told_plainly() {
+    assert_eq!(
+        said::plain("==> web: Booting VM...", "web"),
+        "Booting VM..."
+    );
+    assert_eq!(
+        said::plain("    web: SSH address: 127.0.0.1:2222", "web"),
+        "SSH address: 127.0.0.1:2222"
+    );
+    assert_eq!(
+        said::plain("\u{1b}[K    web: Progress: 5%", "web"),
+        "Progress: 5%"
+    );
+    assert_eq!(
+        said::plain("Bringing machine 'web' up", "web"),
+        "Bringing machine 'web' up"
+    );
+    assert_eq!(
+        said::fraction("Progress: 45% (Rate: 2M/s, Estimated time remaining: 0:01)"),
+        Some(0.45)
+    );
+    assert_eq!(said::fraction("Progress: x%"), None);
+}
+
+#[test]
+fn a_target_reads_back_as_it_was_written() {
+    for text in [
+        "vagrant",
+        "vagrant:web",
+        "sandbox",
+        "sandbox:two",
+        "lab-1.example",
+        "ssh://host",
+        "ssh://me@host:2222",
+        "ssh://me@[fe80::1%eth0]:22",
+        "ssh://[::1]",
+    ] {
+        let target: Target = text.parse().unwrap();
+        assert_eq!(target.to_string(), text);
+    }
+    let trailing: Target = "ssh://me@host/".parse().unwrap();
+    assert_eq!(trailing.to_string(), "ssh://me@host");
+}
+
+#[test]
+fn a_target_that_is_none_says_what_one_is() {
+    for (text, message, hint) in [
+        ("", "the target is empty", "a target is `vagrant`"),
+        (
+            "vagrant:",
+            "the target `vagrant:` ends where a name was expected",
+            "write `vagrant:NAME`",
+        ),
+        (
+            "vagrnt:web",
+            "`vagrnt` is no kind of target",
+            "did you mean `vagrant:web`?",
+        ),
+        (
+            "me@host",
+            "`me@host` is no target",
+            "for a machine that SSH reaches, write `ssh://me@host`",
+        ),
+        (
+            "https://host",
+            "`https://` is no kind of target",
+            "a target is",
+        ),
+        (
+            "ssh://",
+            "there is no host in the target `ssh://`",
+            "write `ssh://USER@HOST:PORT`",
+        ),
+        (
+            "ssh://me@host:0",
+            "`0` is no port from 1 to 65535 in the target `ssh://me@host:0`",
+            "write",
+        ),
+        (
+            "ssh://me@host:x",
+            "`x` is no port from 1 to 65535 in the target `ssh://me@host:x`",
+            "write",
+        ),
+        (
+            "ssh://::1",
+            "there is more than one `:` in the target `ssh://::1`",
+            "write",
+        ),
+        (
+            "ssh://-oProxyCommand=x",
+            "`-oProxyCommand=x` is no host name in the target `ssh://-oProxyCommand=x`",
+            "write",
+        ),
+        (
+            "ssh://@host",
+            "there is no usable user name in the target `ssh://@host`",
+            "write",
+        ),
+        (
+            "a b",
+            "`a b` in the target `a b` is no name",
+            "a name has letters",
+        ),
+        (
+            "vagrant:-f",
+            "`-f` in the target `vagrant:-f` is no name",
+            "a name has letters",
+        ),
+    ] {
+        let error = text.parse::<Target>().unwrap_err();
+        assert_eq!(
+            (error.message.as_str(), error.kind),
+            (message, ErrorKind::Usage)
+        );
+        assert!(
+            error.hints[0].starts_with(hint),
+            "{text}: {:?}",
+            error.hints
+        );
+    }
+    let secret = "ssh://me:canary@host".parse::<Target>().unwrap_err();
+    assert!(!format!("{secret:?}").contains("canary"));
+}
+
+/// Somebody whose home holds these files.
+fn person(files: &[(&str, &str)]) -> (tempfile::TempDir, Person) {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".ssh")).unwrap();
+    for (name, text) in files {
+        fs::write(home.path().join(".ssh").join(name), text).unwrap();
+    }
+    let person = Person {
+        home: home.path().to_owned(),
+        user: Some("anna".into()),
+    };
+    (home, person)
+}
+
+#[test]
+fn an_ssh_address_takes_the_usual_keys_and_the_known_hosts() {
+    let (home, person) = person(&[("id_rsa", ""), ("id_ed25519", "")]);
+    let Ok(Target::Ssh(address)) = "ssh://me@192.0.2.7:2200".parse() else {
+        panic!("an address");
+    };
+    let located = ssh::address(&address, None, &person).unwrap();
+    let endpoint = located.endpoint;
+    assert_eq!(endpoint.name, "ssh://me@192.0.2.7:2200");
+    assert_eq!(
+        (
+            endpoint.host.as_str(),
+            endpoint.port,
+            endpoint.user.as_str()
+        ),
+        ("192.0.2.7", 2200, "me")
+    );
+    let keys = ["id_ed25519", "id_rsa"].map(|name| home.path().join(".ssh").join(name));
+    assert_eq!(endpoint.identities, keys);
+    assert!(endpoint.use_agent);
+    assert_eq!(endpoint.timeout, Duration::from_secs(10));
+    let HostKeyPolicy::KnownHosts { files, accept_new } = endpoint.host_key else {
+        panic!("known hosts");
+    };
+    assert_eq!(files[0], home.path().join(".ssh/known_hosts"));
+    assert!(accept_new);
+    assert_eq!(located.reach, [Reach::Address("192.0.2.7".into())]);
+
+    let missing = ssh::address(&address, Some(Path::new("/nowhere/key")), &person).unwrap_err();
+    assert_eq!(
+        missing.message,
+        "the private key /nowhere/key cannot be read"
+    );
+    assert_eq!(missing.kind, ErrorKind::Usage);
+}
+
+#[test]
+fn a_name_is_declared_or_an_alias_and_the_declaration_goes_first() {
+    let config = "Host lab1 lab2\n  HostName 192.0.2.1\n  User student\n  IdentityFile ~/.ssh/lab\n  IdentitiesOnly yes\n  StrictHostKeyChecking yes\n  UserKnownHostsFile /dev/null\n  ConnectTimeout 3\n";
+    let (home, person) = person(&[("config", config), ("lab", "")]);
+    let mut workshop = sample::workshop();
+    workshop.targets.insert(
+        "lab2".into(),
+        NamedTarget {
+            host: "lab1".into(),
+            port: Some(2222),
+            user: None,
+            identity: Some("~/.ssh/lab".into()),
+        },
+    );
+    let named = |name| ssh::named(name, &workshop, home.path(), None, &person);
+    let lab1 = named("lab1").unwrap().endpoint;
+    assert_eq!(
+        (lab1.host.as_str(), lab1.port, lab1.user.as_str()),
+        ("192.0.2.1", 22, "student")
+    );
+    assert_eq!(lab1.identities, [home.path().join(".ssh/lab")]);
+    assert_eq!(
+        (lab1.use_agent, lab1.timeout),
+        (false, Duration::from_secs(3))
+    );
+    let HostKeyPolicy::KnownHosts { files, accept_new } = lab1.host_key else {
+        panic!("known hosts");
+    };
+    assert!(!accept_new);
+    // A key is always compared, whatever the configuration throws away.
+    assert_eq!(files[0], home.path().join(".ssh/known_hosts"));
+
+    let lab2 = named("lab2").unwrap().endpoint;
+    assert_eq!(
+        (lab2.name.as_str(), lab2.host.as_str(), lab2.port),
+        ("lab2", "192.0.2.1", 2222)
+    );
+
+    for (name, hint) in [
+        ("lab3", "did you mean `lab1`?"),
+        ("vagrnt", "did you mean `vagrant`?"),
+        (
+            "elsewhere",
+            "declare it: `[target.elsewhere]` with `host = …` in config.toml",
+        ),
+    ] {
+        let error = named(name).unwrap_err();
+        assert_eq!(error.message, format!("there is no target `{name}`"));
+        assert_eq!(error.hints[0], hint);
+    }
+}
+
+#[test]
+fn a_host_key_alias_is_refused_rather_than_overlooked() {
+    let (home, person) = person(&[("config", "Host lab\n  HostKeyAlias cluster\n")]);
+    let error = ssh::named("lab", &sample::workshop(), home.path(), None, &person).unwrap_err();
+    assert!(error.message.ends_with(
+        "config:2: `HostKeyAlias cluster` applies to `lab`, and dwenv does not support it yet"
+    ));
+}
+
+fn chosen(given: &[&str], dir: &Path, purpose: Purpose, here: Here) -> Choice {
+    let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+    choose(&given, &sample::workshop(), dir, purpose, || here).unwrap()
+}
+
+#[test]
+fn only_up_on_a_linux_without_vagrant_and_virtualbox_turns_to_a_sandbox() {
+    let folder = tempfile::tempdir().unwrap();
+    for (purpose, os, vagrant, virtualbox, expected) in [
+        (Purpose::Make, Os::Linux, false, false, "sandbox"),
+        (Purpose::Make, Os::Linux, true, false, "vagrant"),
+        (Purpose::Make, Os::Linux, false, true, "vagrant"),
+        (Purpose::Make, Os::MacOs, false, false, "vagrant"),
+        (Purpose::Use, Os::Linux, false, false, "vagrant"),
+    ] {
+        let here = Here {
+            os,
+            vagrant,
+            virtualbox,
+        };
+        let choice = chosen(&[], folder.path(), purpose, here);
+        assert_eq!(choice.targets[0].to_string(), expected);
+        assert_eq!(choice.reason.is_some(), expected == "sandbox");
+    }
+}
+
+#[test]
+fn what_is_named_goes_before_what_was_used_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let bare = Here {
+        os: Os::Linux,
+        vagrant: false,
+        virtualbox: false,
+    };
+    assert_eq!(last_used(dir).unwrap(), None);
+    remember(
+        dir,
+        &Target::Sandbox {
+            name: Some("two".into()),
+        },
+    )
+    .unwrap();
+    let choice = chosen(&[], dir, Purpose::Use, bare);
+    assert_eq!(choice.targets[0].to_string(), "sandbox:two");
+    let choice = chosen(
+        &["vagrant", "ssh://a@b", "vagrant"],
+        dir,
+        Purpose::Make,
+        bare,
+    );
+    let names: Vec<String> = choice.targets.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["vagrant", "ssh://a@b"]);
+    assert_eq!(choice.reason, None);
+    // What dwenv remembers is never committed by accident.
+    assert_eq!(
+        fs::read_to_string(dir.join(".dwenv/.gitignore")).unwrap(),
+        "*\n"
+    );
+
+    fs::write(dir.join(".dwenv/target"), "a b\n").unwrap();
+    let error = choose(&[], &sample::workshop(), dir, Purpose::Use, || bare).unwrap_err();
+    assert!(error.message.ends_with("names no target"), "{error}");
+}
