@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dwenv::error::ErrorKind;
+use dwenv::events::Events;
 use dwenv::transport::session::{NoPassphrase, connect};
 use dwenv::transport::{Exit, Tally, Transport as _};
 use session::{open, run, tcp_echo, within};
@@ -180,6 +181,7 @@ async fn connecting_and_running_costs_nine_round_trips() {
     let login = trips.load(Ordering::Relaxed);
     assert_eq!(run(&session, "cat", b"hello").await.0, b"hello");
     let all = trips.load(Ordering::Relaxed);
+    println!("{login} round trips to log in, {all} in all");
     // TCP's own is not seen by the proxy. The output and the exit may come apart.
     assert!(login <= 6, "{login} round trips to log in");
     assert!(all <= login + 4, "{all} round trips in all");
@@ -253,6 +255,31 @@ async fn a_session_that_waits_uses_no_processor() {
         "with one stalled tunnel"
     );
     drop(tunnel);
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_waits_for_any_more_is_given_up() {
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let server = Sshd::start();
+    let mut endpoint = server.endpoint();
+    endpoint.port = silent.local_addr().unwrap().port();
+    let events = Events::nowhere();
+    let mut connecting = Box::pin(connect(&endpoint, &events, Arc::new(NoPassphrase)));
+    let (mut stream, _) = tokio::select! {
+        accepted = silent.accept() => accepted.unwrap(),
+        _ = &mut connecting => panic!("connected"),
+    };
+    // The thread is there once it has introduced itself.
+    let mut hello = [0; 4];
+    tokio::select! {
+        read = stream.read_exact(&mut hello) => read.unwrap(),
+        _ = &mut connecting => panic!("connected"),
+    };
+    drop(connecting);
+    let mut rest = Vec::new();
+    let _ = within(stream.read_to_end(&mut rest)).await;
 }
 
 /// Not a test: run it with `--ignored --nocapture` to compare with OpenSSH on this machine.

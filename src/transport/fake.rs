@@ -1,7 +1,7 @@
 //! A scripted box for the tests of other rooms: no network, no SSH, answers as data.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -78,9 +78,10 @@ struct Seen {
 
 impl FakeBox {
     /// Answers each command once its standard input has ended, given both.
-    pub fn new(answer: impl Fn(&str, &[u8]) -> Answer + Clone + Send + Sync + 'static) -> Self {
+    pub fn new(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
         Self::live(move |command, mut running| {
-            let answer = answer.clone();
+            let answer = Arc::clone(&answer);
             async move {
                 let mut input = Vec::new();
                 let _ = running.stdin.read_to_end(&mut input).await;
