@@ -14,7 +14,7 @@ use std::time::Instant;
 use dwenv::error::ErrorKind;
 use dwenv::events::{Event, Events};
 use dwenv::target::hostonly;
-use dwenv::target::laptop::Os;
+use dwenv::target::laptop::{self, Installed, Os};
 use dwenv::target::vagrant::said::State;
 use dwenv::target::{Located, Provider, Reach, Vagrant};
 use dwenv::transport::endpoint::HostKeyPolicy;
@@ -318,4 +318,32 @@ async fn several_machines_are_listed_and_a_broken_vagrantfile_is_a_wrong_configu
     let elsewhere = Vagrant::in_folder(&std::env::temp_dir()).unwrap_err();
     assert!(elsewhere.message.starts_with("there is no Vagrantfile in "));
     assert!(elsewhere.hints[0].contains("dwenv init"));
+}
+
+#[tokio::test]
+async fn what_is_installed_is_told_apart_from_what_is_broken() {
+    let asked = async |vboxmanage| {
+        let stub = Stub::new(vboxmanage);
+        laptop::virtualbox(&stub.environment()).await
+    };
+    let found = asked(Some("echo 'WARNING: no module'; echo 7.0.16_Debianr162802")).await;
+    let Installed::Yes {
+        version, warning, ..
+    } = found
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!(version, semver::Version::new(7, 0, 16));
+    assert_eq!(warning.as_deref(), Some("WARNING: no module"));
+    for body in ["exit 0", "echo 7.0.16r1; exit 1", "echo no module >&2"] {
+        let found = asked(Some(body)).await;
+        assert!(
+            matches!(found, Installed::Broken { .. }),
+            "{body}: {found:?}"
+        );
+    }
+    assert_eq!(asked(None).await, Installed::No);
+
+    let here = laptop::vagrant(&Vec::new()).await;
+    assert!(matches!(here, Installed::Yes { .. }), "{here:?}");
 }
