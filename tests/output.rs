@@ -492,7 +492,7 @@ fn without_escapes(text: &str) -> String {
 
 fn change(check: &str, title: &str, status: ChangeStatus) -> PlannedChange {
     PlannedChange {
-        check: check.to_owned(),
+        checks: vec![check.to_owned()],
         title: title.to_owned(),
         differences: Vec::new(),
         status,
@@ -953,14 +953,18 @@ fn provisions_document_has_its_differences() {
       "applied": false,
       "changes": [
         {
-          "check": "box.docker.package",
+          "checks": [
+            "box.docker.package"
+          ],
           "title": "Install docker.io, docker-cli, docker-compose, postgresql, python3-psycopg and what they need",
           "status": {
             "state": "planned"
           }
         },
         {
-          "check": "box.server.files",
+          "checks": [
+            "box.server.files"
+          ],
           "title": "Write server.py",
           "differences": [
             {
@@ -973,7 +977,9 @@ fn provisions_document_has_its_differences() {
           }
         },
         {
-          "check": "box.postgres.schema",
+          "checks": [
+            "box.postgres.schema"
+          ],
           "title": "Create the tables and the fixtures",
           "differences": [
             {

@@ -70,7 +70,7 @@ pub fn release(id: &str, version: &str) -> Option<&'static Release> {
     family()
         .find(|release| release.version == version)
         .or_else(|| {
-            let newest = family().last()?;
+            let newest = family().next_back()?;
             (number(version)? > number(newest.version)?).then_some(newest)
         })
 }
