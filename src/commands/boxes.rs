@@ -151,7 +151,7 @@ impl<'a> Remote<'a> {
     async fn connect_or_look_again(&self) -> Result<Arc<dyn Transport>> {
         let located = self.located()?;
         match self.open(&located).await {
-            Err(error) if error.kind == ErrorKind::Unreachable => {
+            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::HostKey) => {
                 if !target::forget(&self.target, &self.environment.folder) {
                     return Err(error);
                 }

@@ -26,7 +26,7 @@ const LONGEST_ANSWER: usize = 4 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Api {
     pub version: String,
-    /// References of all images, such as `python:3-slim`.
+    /// References of all images, by tag and by digest, such as `python:3-slim`.
     pub images: Vec<String>,
     /// Running containers.
     pub containers: Vec<Container>,
@@ -145,7 +145,7 @@ async fn ask_docker(docker: &Docker) -> Result<Api, bollard::errors::Error> {
         version,
         images: images
             .into_iter()
-            .flat_map(|image| image.repo_tags)
+            .flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests))
             .collect(),
         containers: containers.into_iter().map(container).collect(),
     })

@@ -3,10 +3,9 @@
 //! Its steps come in argv's loader like the probes' (see `facts::program`); what a step reads follows the
 //! program on stdin, step after step. Each step's output comes back line by line, in frames.
 
-use std::collections::BTreeSet;
-
 use crate::facts::program::{LOADER, Program};
 use crate::quote;
+use crate::resources::apt;
 use crate::resources::change::{Action, Script};
 
 use super::plan::Step;
@@ -54,7 +53,7 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
     for (number, step) in steps {
         let script = match &step.change.action {
             Action::Install(packages) => Script {
-                sh: install_script(packages),
+                sh: apt::install_script(packages.iter().map(String::as_str)),
                 stdin: crate::secret::Secret::new(""),
             },
             Action::Script(script) => script.clone(),
@@ -78,38 +77,4 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
         stdin: [body.into_bytes(), payload].concat(),
         mark: mark.to_owned(),
     }
-}
-
-/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, retries downloads, and
-/// has the whole of it downloaded before anything is installed.
-fn install_script(packages: &BTreeSet<String>) -> String {
-    let names: Vec<String> = packages.iter().map(|name| quote::sh(name)).collect();
-    let names = names.join(" ");
-    format!(
-        r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
-apt() {{
-  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
-    -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
-    -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
-    -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
-}}
-if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
-  echo "dpkg was interrupted before: finishing its work first"
-  dpkg --force-confdef --force-confold --configure -a
-  apt -f install
-fi
-# The lock on the package lists is not waited for by apt itself.
-tries=60
-until said=$(apt update 2>&1); do
-  case $said in
-    *"Could not get lock /var/lib/apt/lists"*) echo "waiting for another apt to read the package lists" ;;
-    *) echo "$said"; exit 1 ;;
-  esac
-  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1
-  sleep 2
-done
-apt --download-only install {names}
-apt --no-download install {names}
-"#
-    )
 }

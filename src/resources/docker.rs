@@ -1,5 +1,6 @@
 //! Docker Engine, Compose, and the images that the workshop needs.
 
+use super::apt;
 use super::change::{Action, Change};
 use super::packages::{Packages, upstream_version};
 use super::releases;
@@ -10,7 +11,7 @@ use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::services::Api;
 use crate::facts::{Fact, Facts, Observed, Probe, Question, RecordStatus, Records, Unobserved};
 use crate::quote;
-use crate::workshop::Workshop;
+use crate::workshop::{DockerSource, Workshop};
 
 pub struct Docker;
 
@@ -21,7 +22,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.docker.package",
         title: "Docker Engine is installed",
-        needs: &["box.os"],
+        needs: &["box.os", "box.docker.repository"],
         probe: Packages::PROBE,
     },
     Check {
@@ -45,7 +46,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.docker.compose",
         title: "Docker Compose is installed",
-        needs: &["box.os"],
+        needs: &["box.os", "box.docker.repository"],
         probe: Packages::PROBE,
     },
     Check {
@@ -59,6 +60,8 @@ const CHECKS: &[Check] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
     EngineMissing(Vec<&'static str>),
+    /// The distribution's packages, where Docker's own are declared.
+    EngineConflicts(Vec<&'static str>),
     EngineTooOld {
         found: String,
         wanted: String,
@@ -160,11 +163,11 @@ impl Resource for Docker {
 
     fn diff(&self, check: &Check, context: Context, facts: &Facts) -> State<Drift> {
         match check.id {
-            "box.docker.package" => diff_package(facts),
+            "box.docker.package" => diff_package(context, facts),
             "box.docker.version" => diff_version(context, facts),
             "box.docker.daemon" => diff_daemon(facts),
             "box.docker.group" => diff_group(facts),
-            "box.docker.compose" => diff_compose(facts),
+            "box.docker.compose" => diff_compose(context, facts),
             _ => diff_images(context, facts),
         }
     }
@@ -184,6 +187,15 @@ impl Resource for Docker {
             Drift::EngineMissing(packages) => fail(
                 format!("Not installed: {}", packages.join(", ")),
                 "Install it",
+                provision(),
+                By::You,
+            ),
+            Drift::EngineConflicts(packages) => fail(
+                format!(
+                    "In the way of Docker's own packages: {}",
+                    packages.join(", ")
+                ),
+                "Replace them; images, containers and volumes stay",
                 provision(),
                 By::You,
             ),
@@ -254,6 +266,10 @@ impl Resource for Docker {
         match drift {
             Drift::EngineMissing(packages) => Plan::install(packages.iter().copied()),
             Drift::ComposeMissing { package, .. } => Plan::install([*package]),
+            Drift::EngineConflicts(packages) => Plan::script(
+                format!("Replace {} by Docker's own packages", packages.join(", ")),
+                replace_script(packages),
+            ),
             Drift::EngineTooOld { found, wanted } => Plan::leave(format!(
                 "Docker {found} is what this release has, and {wanted} is wanted: \
                  the box or the declaration has to change"
@@ -297,6 +313,15 @@ impl Resource for Docker {
                 facts.predict::<DockerGroup>(|group| group.0 = Some(Vec::new()));
                 facts.predict::<DockerApi>(|api| api.0 = Some(Api::default()));
             }
+            Drift::EngineConflicts(conflicts) => {
+                facts.predict::<Packages>(|known| {
+                    known
+                        .0
+                        .retain(|name, _| !conflicts.contains(&name.as_str()));
+                    known.expect(releases::UPSTREAM_DOCKER.iter().copied());
+                });
+                expect_daemon(facts);
+            }
             Drift::ComposeMissing { package, .. } => {
                 facts.predict::<Packages>(|known| known.expect([*package]));
             }
@@ -322,16 +347,31 @@ impl Resource for Docker {
     }
 }
 
+/// One transaction: a box is never without Docker because a download failed between the two.
+fn replace_script(conflicts: &[&str]) -> String {
+    let removed: Vec<String> = conflicts.iter().map(|name| format!("{name}-")).collect();
+    let packages: Vec<&str> = releases::UPSTREAM_DOCKER.to_vec();
+    apt::install_script(
+        packages
+            .into_iter()
+            .chain(removed.iter().map(String::as_str)),
+    )
+}
+
 fn expect_daemon(facts: &Facts) {
     facts.predict::<Units>(|units| {
         units.0.insert(UNIT.to_owned(), Unit::expected());
     });
 }
 
-fn diff_package(facts: &Facts) -> State<Drift> {
+fn diff_package(context: Context, facts: &Facts) -> State<Drift> {
     let packages = observed!(facts, Packages);
-    if let Some(version) = packages.version(releases::DOCKER_UPSTREAM_ENGINE) {
-        return State::AsDeclared(format!("docker-ce {version}"));
+    if context.workshop.docker.source == DockerSource::Docker {
+        return diff_upstream(&packages);
+    }
+    // Docker's own packages serve a workshop as well as the distribution's.
+    if let Some(version) = packages.version(releases::UPSTREAM_ENGINE) {
+        return State::AsDeclared(format!("{} {version}", releases::UPSTREAM_ENGINE));
     }
     let os = observed!(facts, Os);
     let Some(release) = os.release() else {
@@ -343,6 +383,22 @@ fn diff_package(facts: &Facts) -> State<Drift> {
     let missing = packages.missing(release.docker);
     if missing.is_empty() {
         State::AsDeclared(engine_version(&packages).unwrap_or_default())
+    } else {
+        State::Drifted(Drift::EngineMissing(missing))
+    }
+}
+
+fn diff_upstream(packages: &Packages) -> State<Drift> {
+    let conflicts: Vec<&str> = releases::UPSTREAM_CONFLICTS
+        .iter()
+        .copied()
+        .filter(|name| packages.version(name).is_some())
+        .collect();
+    let missing = packages.missing(releases::UPSTREAM_DOCKER);
+    if !conflicts.is_empty() {
+        State::Drifted(Drift::EngineConflicts(conflicts))
+    } else if missing.is_empty() {
+        State::AsDeclared(engine_version(packages).unwrap_or_default())
     } else {
         State::Drifted(Drift::EngineMissing(missing))
     }
@@ -415,11 +471,17 @@ fn diff_group(facts: &Facts) -> State<Drift> {
     }
 }
 
-fn diff_compose(facts: &Facts) -> State<Drift> {
+fn diff_compose(context: Context, facts: &Facts) -> State<Drift> {
     let packages = observed!(facts, Packages);
-    let plugin = releases::DOCKER_UPSTREAM_COMPOSE;
+    let plugin = releases::UPSTREAM_COMPOSE;
     if let Some(version) = packages.version(plugin) {
         return State::AsDeclared(format!("`docker compose`, {plugin} {version}"));
+    }
+    if context.workshop.docker.source == DockerSource::Docker {
+        return State::Drifted(Drift::ComposeMissing {
+            package: plugin,
+            command: "docker compose",
+        });
     }
     let os = observed!(facts, Os);
     let Some(release) = os.release() else {
@@ -454,9 +516,12 @@ fn diff_images(context: Context, facts: &Facts) -> State<Drift> {
     }
 }
 
-/// A reference without a tag or digest means the tag `latest`.
+/// A reference as Docker itself shows it: with the tag `latest` where it has none, and without the
+/// address of Docker's own registry.
 #[must_use]
 pub fn with_tag(image: &str) -> String {
+    let image = image.strip_prefix("docker.io/").unwrap_or(image);
+    let image = image.strip_prefix("library/").unwrap_or(image);
     let name = image.rsplit('/').next().unwrap_or(image);
     if name.contains(':') || name.contains('@') {
         image.to_owned()

@@ -2,8 +2,10 @@
 //!
 //! To add a kind: write its file, and add its one line to [`ALL`].
 
+pub mod apt;
 pub mod change;
 pub mod docker;
+mod docker_repository;
 pub mod files;
 pub mod packages;
 pub mod ports;
@@ -26,6 +28,7 @@ pub const ALL: &[&dyn Kind] = &[
     &reach::LaptopPrograms,
     &system::System,
     &ports::Ports,
+    &docker_repository::DockerRepository,
     &docker::Docker,
     &postgres::Postgres,
     &server::Server,

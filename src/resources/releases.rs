@@ -58,9 +58,27 @@ const RELEASES: &[Release] = &[
 pub const POSTGRES: &str = "postgresql";
 pub const SERVER: &[&str] = &["python3", "python3-psycopg"];
 
-/// Packages of Docker's own repository, which serve as well as the distribution's.
-pub const DOCKER_UPSTREAM_ENGINE: &str = "docker-ce";
-pub const DOCKER_UPSTREAM_COMPOSE: &str = "docker-compose-plugin";
+/// Packages of Docker's own repository, the same in every release.
+pub const UPSTREAM_DOCKER: &[&str] = &[
+    UPSTREAM_ENGINE,
+    "docker-ce-cli",
+    "containerd.io",
+    "docker-buildx-plugin",
+];
+pub const UPSTREAM_ENGINE: &str = "docker-ce";
+pub const UPSTREAM_COMPOSE: &str = "docker-compose-plugin";
+/// The distribution's packages that cannot stand beside those.
+pub const UPSTREAM_CONFLICTS: &[&str] = &[
+    "docker.io",
+    "docker-cli",
+    "docker-buildx",
+    "docker-compose",
+    "docker-compose-v2",
+    "docker-doc",
+    "podman-docker",
+    "containerd",
+    "runc",
+];
 
 /// The row of a release. A release that is newer than the table is served by its family's newest row.
 #[must_use]
@@ -91,7 +109,9 @@ pub fn all_packages() -> Vec<&'static str> {
     let mut names: Vec<&str> = RELEASES
         .iter()
         .flat_map(|release| release.docker.iter().copied().chain([release.compose]))
-        .chain([POSTGRES, DOCKER_UPSTREAM_ENGINE, DOCKER_UPSTREAM_COMPOSE])
+        .chain([POSTGRES, UPSTREAM_COMPOSE])
+        .chain(UPSTREAM_DOCKER.iter().copied())
+        .chain(UPSTREAM_CONFLICTS.iter().copied())
         .chain(SERVER.iter().copied())
         .collect();
     names.sort_unstable();

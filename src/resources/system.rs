@@ -169,6 +169,8 @@ pub struct Os {
     pub id: String,
     pub version: String,
     pub pretty_name: String,
+    /// What apt repositories call the release, such as `trixie`.
+    pub codename: String,
 }
 
 impl Os {
@@ -182,7 +184,7 @@ impl Os {
 
 impl Fact for Os {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        let fragment = r#". /etc/os-release; printf '%s\n' "$ID" "$VERSION_ID" "$PRETTY_NAME""#;
+        let fragment = r#". /etc/os-release; printf '%s\n' "$ID" "$VERSION_ID" "$PRETTY_NAME" "${UBUNTU_CODENAME:-$VERSION_CODENAME}""#;
         vec![Probe::new(
             Self::PROBE,
             Question::Login(fragment.to_owned()),
@@ -196,6 +198,7 @@ impl Fact for Os {
             id: next(),
             version: next(),
             pretty_name: next(),
+            codename: next(),
         })
     }
 }

@@ -133,6 +133,32 @@ pub fn image(text: &str) -> Checked<String> {
     }
 }
 
+/// The URL of an apt repository, without a slash at its end.
+pub fn repository(text: &str) -> Checked<String> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let fits = |rest: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._~:/-[]".contains(c);
+        !rest.is_empty() && rest.chars().all(plain)
+    };
+    match rest {
+        Some(rest) if fits(rest) => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err(Problem::new("it is no web address of an apt repository")
+            .hint("such as https://mirror.example/linux")),
+    }
+}
+
+/// The fingerprint of an OpenPGP key; spaces between its digits are passed over.
+pub fn fingerprint(text: &str) -> Checked<String> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if digits.len() == 40 && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        Ok(digits.to_ascii_uppercase())
+    } else {
+        Err(Problem::new("it is no fingerprint of a key").hint("40 hexadecimal digits"))
+    }
+}
+
 /// One of a few words.
 pub fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Checked<T> {
     words

@@ -145,6 +145,8 @@ fn docker(section: &Section) -> Result<Docker> {
         source: section
             .get("source")?
             .parse(|text| check::word(text, &sources))?,
+        repository: section.get("repository")?.parse(check::repository)?,
+        key_fingerprint: section.get("key_fingerprint")?.parse(check::fingerprint)?,
         minimum: section.get("minimum")?.parse(check::version)?,
         compose: section.get("compose")?.boolean()?,
         images: distinct(&section.get("images")?, check::image)?,

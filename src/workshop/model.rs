@@ -55,6 +55,10 @@ pub struct Forward {
 #[derive(Clone, Debug)]
 pub struct Docker {
     pub source: DockerSource,
+    /// Where Docker's own apt repository is: its URL, to which the distribution's id is appended.
+    pub repository: String,
+    /// The fingerprint of the key that signs it, 40 hexadecimal digits.
+    pub key_fingerprint: String,
     /// The oldest Docker Engine that will do.
     pub minimum: Version,
     /// Whether Compose has to be there.

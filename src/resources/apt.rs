@@ -1,0 +1,40 @@
+//! The script that has apt install packages, on a bad link and after an interrupted run.
+
+use crate::quote;
+
+/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, retries downloads, and
+/// has the whole of it downloaded before anything is installed.
+///
+/// A name with `-` behind it is removed in the same transaction.
+#[must_use]
+pub fn install_script<'a>(packages: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<String> = packages.into_iter().map(quote::sh).collect();
+    let names = names.join(" ");
+    format!(
+        r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
+apt() {{
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
+    -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
+    -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
+}}
+if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
+  echo "dpkg was interrupted before: finishing its work first"
+  dpkg --force-confdef --force-confold --configure -a
+  apt -f install
+fi
+# The lock on the package lists is not waited for by apt itself.
+tries=60
+until said=$(apt update 2>&1); do
+  case $said in
+    *"Could not get lock /var/lib/apt/lists"*) echo "waiting for another apt to read the package lists" ;;
+    *) echo "$said"; exit 1 ;;
+  esac
+  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1
+  sleep 2
+done
+apt --download-only install {names}
+apt --no-download install {names}
+"#
+    )
+}
