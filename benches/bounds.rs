@@ -40,6 +40,7 @@ mod linux {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use dwenv::events::Events;
     use dwenv::target::sandbox::Running;
 
     use super::support::{Lab, run, said};
@@ -145,7 +146,7 @@ mod linux {
             version.tell("dwenv --version", None, "10 ms");
         }
         let (lab, folder) = workshop();
-        let machine = lab.up(&lab.spec("ready", 10));
+        let machine = up(&lab, "ready");
         succeed(&mut dwenv(&lab, &folder, "ready", &["provision", "--yes"]));
         if start {
             let peak = peak_memory(&mut dwenv(&lab, &folder, "ready", &["doctor"]));
@@ -200,13 +201,13 @@ mod linux {
         let (mut hand, mut dwenvs) = (Times::default(), Times::default());
         for turn in 0..LONG_RUNS {
             let name = format!("hand{turn}");
-            let machine = lab.up(&lab.spec(&name, 10));
+            let machine = up(&lab, &name);
             hand.add(|| by_hand(&machine));
             assert_served(&machine);
             destroy(&lab, &name);
 
             let name = format!("dwenv{turn}");
-            let machine = lab.up(&lab.spec(&name, 10));
+            let machine = up(&lab, &name);
             let words = ["provision", "--yes"];
             dwenvs.add(|| succeed(&mut dwenv(&lab, &folder, &name, &words)));
             assert_served(&machine);
@@ -216,8 +217,13 @@ mod linux {
         dwenvs.tell("dwenv provision of a bare box", Some(&hand), "1.0");
     }
 
+    fn up(lab: &Lab, name: &str) -> Running {
+        let running = lab.store.up(&lab.spec(name, 10), &Events::nowhere());
+        running.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
     fn destroy(lab: &Lab, name: &str) {
-        let destroyed = lab.store.destroy(name, &dwenv::events::Events::nowhere());
+        let destroyed = lab.store.destroy(name, &Events::nowhere());
         destroyed.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
