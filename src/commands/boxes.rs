@@ -25,6 +25,7 @@ pub struct Remote<'a> {
     target: Target,
     /// As the person would write it.
     pub name: String,
+    provider: Provider,
     probes: Vec<Probe>,
     found: Mutex<Result<Located>>,
     /// How long the last connecting took.
@@ -38,12 +39,18 @@ impl<'a> Remote<'a> {
         workshop: &'a Workshop,
         target: &Target,
     ) -> Remote<'a> {
+        let found = locate(environment, workshop, target).await;
+        let provider = match &found {
+            Ok(located) => located.provider.clone(),
+            Err(_) => target::provider(target, &environment.folder).await,
+        };
         Self {
             environment,
             workshop,
             name: target.to_string(),
+            provider,
             probes: resources::probes(workshop),
-            found: Mutex::new(locate(environment, workshop, target).await),
+            found: Mutex::new(found),
             connecting: Mutex::default(),
             target: target.clone(),
         }
@@ -54,21 +61,10 @@ impl<'a> Remote<'a> {
         found.clone()
     }
 
-    /// What makes the box, as far as that is known.
-    pub fn provider(&self) -> Provider {
-        match (self.located(), &self.target) {
-            (Ok(located), _) => located.provider,
-            // Which provider Vagrant would use is not known then; the workshop is made for VirtualBox.
-            (Err(_), Target::Vagrant { .. }) => Provider::Vagrant("virtualbox".to_owned()),
-            (Err(_), Target::Sandbox { .. }) => Provider::Sandbox,
-            (Err(_), Target::Ssh(_) | Target::Named(_)) => Provider::Ssh,
-        }
-    }
-
-    pub fn context<'b>(&'b self, provider: &'b Provider) -> Context<'b> {
+    pub fn context(&self) -> Context<'_> {
         Context {
             workshop: self.workshop,
-            provider,
+            provider: &self.provider,
             target: &self.name,
         }
     }
@@ -121,7 +117,7 @@ impl<'a> Remote<'a> {
     }
 
     async fn add_laptop(&self, records: &mut Records) {
-        if let Provider::Vagrant(_) = self.provider() {
+        if let Provider::Vagrant(_) = self.provider {
             for (id, record) in laptop::ask(&self.probes).await {
                 records.insert(id, record);
             }

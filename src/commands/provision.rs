@@ -44,7 +44,7 @@ pub async fn provision(
     remote: &Remote<'_>,
     options: &cli::Provision,
 ) -> Result<Provisioned> {
-    let provider = remote.located()?.provider;
+    remote.located()?;
     let mut consent = |planned: &Outcome| {
         if options.plan {
             return Ok(false);
@@ -58,7 +58,7 @@ pub async fn provision(
     };
     let done = provision::run(
         remote,
-        remote.context(&provider),
+        remote.context(),
         &owner(),
         &environment.events,
         &mut consent,
