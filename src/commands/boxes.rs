@@ -9,6 +9,7 @@ use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facts::{Facts, Probe, Record, RecordStatus, Records, collect, laptop};
 use crate::output::Output;
+use crate::output::progress::Progress;
 use crate::provision;
 use crate::resources::system::{Connection, ConnectionFailure};
 use crate::resources::{self, Context};
@@ -133,7 +134,10 @@ impl<'a> Remote<'a> {
     }
 
     async fn open(&self, located: &Located) -> Result<Arc<dyn Transport>> {
-        let asks = Arc::new(AskPassphrase(self.environment.output.clone()));
+        let asks = Arc::new(AskPassphrase {
+            output: self.environment.output.clone(),
+            progress: self.environment.progress.clone(),
+        });
         let began = Instant::now();
         let opened = session::connect(&located.endpoint, &self.environment.events, asks).await;
         *self
@@ -194,11 +198,15 @@ async fn locate(
     Ok(located)
 }
 
-/// Asks the person at the terminal.
-struct AskPassphrase(Arc<Output>);
+/// Asks the person at the terminal, one question after the other.
+struct AskPassphrase {
+    output: Arc<Output>,
+    progress: Arc<Mutex<Progress>>,
+}
 
 impl Passphrase for AskPassphrase {
     fn ask(&self, what: &str) -> Option<Secret> {
-        self.0.passphrase(&format!("Passphrase of {what}"))
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.suspend(|| self.output.passphrase(&format!("Passphrase of {what}")))
     }
 }

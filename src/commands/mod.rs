@@ -12,7 +12,7 @@ mod targets;
 mod up;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cli::{self, Cli, Command, Global};
@@ -30,7 +30,8 @@ pub struct Environment {
     folder: PathBuf,
     global: Global,
     output: Arc<Output>,
-    progress: Progress,
+    /// Locked by whoever has the terminal to themselves.
+    progress: Arc<Mutex<Progress>>,
     events: Events,
 }
 
@@ -107,7 +108,7 @@ impl Environment {
             global,
             output,
             events: progress.events(),
-            progress,
+            progress: Arc::new(Mutex::new(progress)),
         })
     }
 
@@ -136,7 +137,13 @@ impl Environment {
 
     /// Tells a result, with the terminal free of progress.
     fn tell(&self, tell: impl FnOnce(&Output) -> Result<()>) -> Result<()> {
-        self.progress.suspend(|| tell(&self.output))
+        self.with_terminal(|| tell(&self.output))
+    }
+
+    /// Runs `work` with the terminal free of progress.
+    fn with_terminal<T>(&self, work: impl FnOnce() -> T) -> T {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.suspend(work)
     }
 
     fn timeout(&self) -> Duration {
@@ -148,7 +155,7 @@ impl Environment {
         if self.global.yes {
             return Ok(true);
         }
-        match self.progress.suspend(|| self.output.confirm(question)) {
+        match self.with_terminal(|| self.output.confirm(question)) {
             Some(answer) => Ok(answer),
             None => Err(
                 Error::usage("nobody is there to say yes, so nothing was touched")
