@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use super::probe::Service;
 use super::record::Record;
+use super::services;
 use crate::target::Reach;
 
 /// A service behind a working way answers at once; a packet that nobody answers is lost for good.
@@ -57,37 +58,22 @@ fn address(way: &Reach, port: u16) -> Option<String> {
 }
 
 async fn connect(address: &str, service: Service) -> Result<(), String> {
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| error.to_string())?;
     match service {
-        Service::Http => get(address).await,
-        Service::Postgres => ask_postgres(address)
+        // Any HTTP answer will do: whether it is the right one is another check's matter.
+        Service::Http => services::get_root(stream, address)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        Service::Postgres => ask_postgres(stream)
             .await
             .map_err(|error| error.to_string()),
     }
 }
 
-/// Any HTTP answer will do: whether it is the right one is another check's matter.
-async fn get(address: &str) -> Result<(), String> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .map_err(|error| error.to_string())?;
-    match client.get(format!("http://{address}/")).send().await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(root_cause(&error)),
-    }
-}
-
-/// What lies at the bottom of a chain of errors: "connection refused" rather than "error sending request".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-async fn ask_postgres(address: &str) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn ask_postgres(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(&SSL_REQUEST).await?;
     let mut answer = [0];
     match stream.read(&mut answer).await? {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
 use bollard::{BollardRequest, Docker};
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::record::{Record, RecordStatus};
 use crate::error::{Error, Result};
@@ -93,15 +94,17 @@ pub fn docker_error(error: bollard::errors::Error) -> Error {
     }
 }
 
-async fn http_client<B>(tunnel: Tunnel) -> Result<hyper::client::conn::http1::SendRequest<B>>
+async fn http_client<B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<hyper::client::conn::http1::SendRequest<B>>
 where
     B: hyper::body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tunnel))
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| Error::failed("HTTP over the tunnel failed").because(error))?;
+        .map_err(|error| Error::failed("no HTTP could be spoken").because(error))?;
     tokio::spawn(async move {
         // Its end is seen by whoever waits for an answer.
         let _ = connection.await;
@@ -197,15 +200,24 @@ pub async fn http(transport: &dyn Transport, port: u16) -> Record {
     }
 }
 
-async fn get(tunnel: Tunnel) -> Result<Answer> {
-    let failed =
-        |error: hyper::Error| Error::failed("the server gave no HTTP answer").because(error);
-    let mut sender = http_client(tunnel).await?;
+/// Sends `GET /` over a stream; the answer has begun when this returns.
+pub(super) async fn get_root(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    host: &str,
+) -> Result<hyper::Response<Incoming>> {
+    let mut sender = http_client(stream).await?;
     let request = hyper::Request::get("/")
-        .header(hyper::header::HOST, "localhost")
+        .header(hyper::header::HOST, host)
         .body(Empty::<Bytes>::new())
         .map_err(|error| Error::failed("no request could be made").because(error))?;
-    let response = sender.send_request(request).await.map_err(failed)?;
+    sender
+        .send_request(request)
+        .await
+        .map_err(|error| Error::failed("the server gave no HTTP answer").because(error))
+}
+
+async fn get(tunnel: Tunnel) -> Result<Answer> {
+    let response = get_root(tunnel, "localhost").await?;
     let status = response.status().as_u16();
     let body = http_body_util::Limited::new(response.into_body(), LONGEST_ANSWER);
     let body = body
