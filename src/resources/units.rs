@@ -71,24 +71,23 @@ impl Units {
     #[must_use]
     pub fn await_settled(workshop: &Workshop) -> String {
         let script = format!(
-            r#"until [ -z "$(systemctl show --value -p Job {units} | tr -d '\n')" ] && {{
+            r#"PATH=$PATH:/usr/sbin:/sbin
+until [ -z "$(systemctl show --value -p Job {units} | tr -d '\n')" ] && {{
   ! systemctl -q is-active {server} || [ -n "$(ss -Hltn 'sport = :{port}')" ]
 }}; do sleep 0.1; done"#,
             units = names(workshop),
             server = quote::sh(&workshop.server.unit),
             port = workshop.server.port,
         );
-        format!(
-            "PATH=$PATH:/usr/sbin:/sbin timeout 60 sh -c {}",
-            quote::sh(&script)
-        )
+        format!("exec timeout 60 sh -c {}", quote::sh(&script))
     }
 }
 
 /// The units that matter, as words of sh.
 fn names(workshop: &Workshop) -> String {
     let server = quote::sh(&workshop.server.unit);
-    format!("docker.service docker.socket postgresql.service {server}")
+    // PostgreSQL's clusters are units of their own, which start before it and end after it.
+    format!("docker.service docker.socket postgresql.service 'postgresql@*.service' {server}")
 }
 
 impl Fact for Units {
