@@ -4,20 +4,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use tokio::io::AsyncReadExt;
 
 use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::facts::{Facts, Probe, Record, RecordStatus, Records, collect, laptop};
+use crate::events::Event;
+use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, laptop};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
 use crate::resources::system::{Connection, ConnectionFailure};
+use crate::resources::units::Units;
 use crate::resources::{self, Context};
 use crate::secret::Secret;
 use crate::target::{self, Located, Provider, Target};
 use crate::transport::Transport;
 use crate::transport::session::{self, Passphrase};
 use crate::workshop::Workshop;
+
+/// The script that waits for the box's services ends by itself before that.
+const SETTLING: Duration = Duration::from_secs(65);
 
 /// One target of a run.
 pub struct Remote<'a> {
@@ -147,6 +153,25 @@ impl<'a> Remote<'a> {
         Ok(Arc::new(opened?))
     }
 
+    /// Waits until the box's services have started that were about to. How they are is asked again after
+    /// that, so nothing that goes wrong here is lost.
+    async fn await_settled(&self, transport: &dyn Transport) {
+        let step = format!("Waiting for the services of {}", self.name);
+        let began = Instant::now();
+        let events = &self.environment.events;
+        events.emit(Event::StepStarted { step: step.clone() });
+        let script = Units::await_settled(self.workshop);
+        if let Ok(mut exec) = transport.exec(&script).await {
+            let mut said = String::new();
+            let reading = exec.stdout.read_to_string(&mut said);
+            let _ = tokio::time::timeout(SETTLING, reading).await;
+        }
+        events.emit(Event::StepFinished {
+            step,
+            took: began.elapsed(),
+        });
+    }
+
     /// Connects where the box was; if it is not there, forgets what was remembered and looks once more.
     async fn connect_or_look_again(&self) -> Result<Arc<dyn Transport>> {
         let located = self.located()?;
@@ -175,7 +200,11 @@ impl provision::Target for Remote<'_> {
                 .located()
                 .map(|located| located.reach)
                 .unwrap_or_default();
-            let mut records = collect::over(transport, &self.probes, &ways).await;
+            let mut records = collect::over(transport.clone(), &self.probes, &ways).await;
+            if matches!(Units::observe(&records), Ok(units) if units.are_settling()) {
+                self.await_settled(transport.as_ref()).await;
+                records = collect::over(transport, &self.probes, &ways).await;
+            }
             let mut connected = Record::done("");
             connected.duration_ms = self.connecting_ms();
             records.insert(Connection::PROBE, connected);
