@@ -23,7 +23,7 @@ use crate::transport::session::{self, Passphrase};
 use crate::workshop::Workshop;
 
 /// The script that waits for the box's services ends by itself before that.
-const SETTLING: Duration = Duration::from_secs(65);
+const SETTLING: Duration = Duration::from_secs(28);
 
 /// One target of a run.
 pub struct Remote<'a> {

@@ -67,7 +67,7 @@ impl Units {
     }
 
     /// A script that ends when systemd has done what it was about to do, and the server, if it then runs,
-    /// listens; after a minute in any case.
+    /// listens; after 25 s in any case.
     #[must_use]
     pub fn await_settled(workshop: &Workshop) -> String {
         let script = format!(
@@ -79,7 +79,7 @@ until [ -z "$(systemctl show --value -p Job {units} | tr -d '\n')" ] && {{
             server = quote::sh(&workshop.server.unit),
             port = workshop.server.port,
         );
-        format!("exec timeout 60 sh -c {}", quote::sh(&script))
+        format!("exec timeout 25 sh -c {}", quote::sh(&script))
     }
 }
 
