@@ -2,8 +2,8 @@
 
 use crate::quote;
 
-/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, retries downloads, and
-/// has the whole of it downloaded before anything is installed.
+/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
+/// itself downloads everything before it unpacks the first package.
 ///
 /// A name with `-` behind it is removed in the same transaction.
 #[must_use]
@@ -33,8 +33,7 @@ until said=$(apt update 2>&1); do
   tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1
   sleep 2
 done
-apt --download-only install {names}
-apt --no-download install {names}
+apt install {names}
 "#
     )
 }
