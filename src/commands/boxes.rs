@@ -4,19 +4,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use tokio::io::AsyncReadExt;
 
 use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::facts::{Facts, Probe, Record, RecordStatus, Records, collect, laptop};
+use crate::events::Event;
+use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, laptop};
 use crate::output::Output;
+use crate::output::progress::Progress;
 use crate::provision;
 use crate::resources::system::{Connection, ConnectionFailure};
+use crate::resources::units::Units;
 use crate::resources::{self, Context};
 use crate::secret::Secret;
 use crate::target::{self, Located, Provider, Target};
 use crate::transport::Transport;
 use crate::transport::session::{self, Passphrase};
 use crate::workshop::Workshop;
+
+/// The script that waits for the box's services ends by itself before that.
+const SETTLING: Duration = Duration::from_secs(28);
 
 /// One target of a run.
 pub struct Remote<'a> {
@@ -25,6 +32,7 @@ pub struct Remote<'a> {
     target: Target,
     /// As the person would write it.
     pub name: String,
+    provider: Provider,
     probes: Vec<Probe>,
     found: Mutex<Result<Located>>,
     /// How long the last connecting took.
@@ -38,12 +46,18 @@ impl<'a> Remote<'a> {
         workshop: &'a Workshop,
         target: &Target,
     ) -> Remote<'a> {
+        let found = locate(environment, workshop, target).await;
+        let provider = match &found {
+            Ok(located) => located.provider.clone(),
+            Err(_) => target::provider(target, &environment.folder).await,
+        };
         Self {
             environment,
             workshop,
             name: target.to_string(),
+            provider,
             probes: resources::probes(workshop),
-            found: Mutex::new(locate(environment, workshop, target).await),
+            found: Mutex::new(found),
             connecting: Mutex::default(),
             target: target.clone(),
         }
@@ -54,21 +68,10 @@ impl<'a> Remote<'a> {
         found.clone()
     }
 
-    /// What makes the box, as far as that is known.
-    pub fn provider(&self) -> Provider {
-        match (self.located(), &self.target) {
-            (Ok(located), _) => located.provider,
-            // Which provider Vagrant would use is not known then; the workshop is made for VirtualBox.
-            (Err(_), Target::Vagrant { .. }) => Provider::Vagrant("virtualbox".to_owned()),
-            (Err(_), Target::Sandbox { .. }) => Provider::Sandbox,
-            (Err(_), Target::Ssh(_) | Target::Named(_)) => Provider::Ssh,
-        }
-    }
-
-    pub fn context<'b>(&'b self, provider: &'b Provider) -> Context<'b> {
+    pub fn context(&self) -> Context<'_> {
         Context {
             workshop: self.workshop,
-            provider,
+            provider: &self.provider,
             target: &self.name,
         }
     }
@@ -121,7 +124,7 @@ impl<'a> Remote<'a> {
     }
 
     async fn add_laptop(&self, records: &mut Records) {
-        if let Provider::Vagrant(_) = self.provider() {
+        if let Provider::Vagrant(_) = self.provider {
             for (id, record) in laptop::ask(&self.probes).await {
                 records.insert(id, record);
             }
@@ -137,7 +140,10 @@ impl<'a> Remote<'a> {
     }
 
     async fn open(&self, located: &Located) -> Result<Arc<dyn Transport>> {
-        let asks = Arc::new(AskPassphrase(self.environment.output.clone()));
+        let asks = Arc::new(AskPassphrase {
+            output: self.environment.output.clone(),
+            progress: self.environment.progress.clone(),
+        });
         let began = Instant::now();
         let opened = session::connect(&located.endpoint, &self.environment.events, asks).await;
         *self
@@ -145,6 +151,25 @@ impl<'a> Remote<'a> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = began.elapsed();
         Ok(Arc::new(opened?))
+    }
+
+    /// Waits until the box's services have started that were about to. How they are is asked again after
+    /// that, so nothing that goes wrong here is lost.
+    async fn await_settled(&self, transport: &dyn Transport) {
+        let step = format!("Waiting for the services of {}", self.name);
+        let began = Instant::now();
+        let events = &self.environment.events;
+        events.emit(Event::StepStarted { step: step.clone() });
+        let script = Units::await_settled(self.workshop);
+        if let Ok(mut exec) = transport.exec(&script).await {
+            let mut said = String::new();
+            let reading = exec.stdout.read_to_string(&mut said);
+            let _ = tokio::time::timeout(SETTLING, reading).await;
+        }
+        events.emit(Event::StepFinished {
+            step,
+            took: began.elapsed(),
+        });
     }
 
     /// Connects where the box was; if it is not there, forgets what was remembered and looks once more.
@@ -175,7 +200,11 @@ impl provision::Target for Remote<'_> {
                 .located()
                 .map(|located| located.reach)
                 .unwrap_or_default();
-            let mut records = collect::over(transport, &self.probes, &ways).await;
+            let mut records = collect::over(transport.clone(), &self.probes, &ways).await;
+            if matches!(Units::observe(&records), Ok(units) if units.are_settling()) {
+                self.await_settled(transport.as_ref()).await;
+                records = collect::over(transport, &self.probes, &ways).await;
+            }
             let mut connected = Record::done("");
             connected.duration_ms = self.connecting_ms();
             records.insert(Connection::PROBE, connected);
@@ -198,11 +227,15 @@ async fn locate(
     Ok(located)
 }
 
-/// Asks the person at the terminal.
-struct AskPassphrase(Arc<Output>);
+/// Asks the person at the terminal, one question after the other.
+struct AskPassphrase {
+    output: Arc<Output>,
+    progress: Arc<Mutex<Progress>>,
+}
 
 impl Passphrase for AskPassphrase {
     fn ask(&self, what: &str) -> Option<Secret> {
-        self.0.passphrase(&format!("Passphrase of {what}"))
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.suspend(|| self.output.passphrase(&format!("Passphrase of {what}")))
     }
 }

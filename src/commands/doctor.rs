@@ -29,8 +29,7 @@ async fn examine(
 ) -> Result<Report> {
     let remote = Remote::find(environment, workshop, target).await;
     let facts = remote.facts().await?;
-    let provider = remote.provider();
-    let findings = doctor::judge(remote.context(&provider), &facts);
+    let findings = doctor::judge(remote.context(), &facts);
     Ok(Report::new(&remote.name, findings))
 }
 

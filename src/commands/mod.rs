@@ -12,7 +12,7 @@ mod targets;
 mod up;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cli::{self, Cli, Command, Global};
@@ -30,7 +30,8 @@ pub struct Environment {
     folder: PathBuf,
     global: Global,
     output: Arc<Output>,
-    progress: Progress,
+    /// Locked by whoever has the terminal to themselves.
+    progress: Arc<Mutex<Progress>>,
     events: Events,
 }
 
@@ -107,7 +108,7 @@ impl Environment {
             global,
             output,
             events: progress.events(),
-            progress,
+            progress: Arc::new(Mutex::new(progress)),
         })
     }
 
@@ -136,7 +137,13 @@ impl Environment {
 
     /// Tells a result, with the terminal free of progress.
     fn tell(&self, tell: impl FnOnce(&Output) -> Result<()>) -> Result<()> {
-        self.progress.suspend(|| tell(&self.output))
+        self.with_terminal(|| tell(&self.output))
+    }
+
+    /// Runs `work` with the terminal free of progress.
+    fn with_terminal<T>(&self, work: impl FnOnce() -> T) -> T {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.suspend(work)
     }
 
     fn timeout(&self) -> Duration {
@@ -144,11 +151,18 @@ impl Environment {
     }
 
     /// Whether somebody says yes to `question`; with `--yes` nobody is asked.
-    fn agreed(&self, question: &str) -> Result<bool> {
+    async fn agreed(&self, question: &str) -> Result<bool> {
         if self.global.yes {
             return Ok(true);
         }
-        match self.progress.suspend(|| self.output.confirm(question)) {
+        let (output, progress) = (self.output.clone(), self.progress.clone());
+        let question = question.to_owned();
+        // Beside the runtime, so that Ctrl-C is heard while the question stands.
+        let answer = tokio::task::spawn_blocking(move || {
+            let progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.suspend(|| output.confirm(&question))
+        });
+        match answer.await.ok().flatten() {
             Some(answer) => Ok(answer),
             None => Err(
                 Error::usage("nobody is there to say yes, so nothing was touched")

@@ -14,8 +14,7 @@ pub async fn run(environment: &Environment, command: &[String]) -> Result<ExitCo
     let remote = Remote::find(environment, &workshop, &target).await;
     let endpoint = remote.located()?.endpoint;
     let status = environment
-        .progress
-        .suspend(|| openssh(&endpoint, command).status())
+        .with_terminal(|| openssh(&endpoint, command).status())
         .map_err(|error| {
             Error::failed("the program ssh could not be started")
                 .because(error)
@@ -60,9 +59,14 @@ fn openssh(endpoint: &Endpoint, command: &[String]) -> Command {
         }
     }
     ssh.arg("--").arg(&endpoint.host);
-    if !command.is_empty() {
-        let words: Vec<String> = command.iter().map(|word| quote::sh(word)).collect();
-        ssh.arg(words.join(" "));
+    match command {
+        [] => {}
+        // One text is a line for the box's shell, as ssh takes it; several are the words of one command.
+        [line] => drop(ssh.arg(line)),
+        words => {
+            let quoted: Vec<String> = words.iter().map(|word| quote::sh(word)).collect();
+            ssh.arg(quoted.join(" "));
+        }
     }
     ssh.stdin(Stdio::inherit());
     ssh

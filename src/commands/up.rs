@@ -43,8 +43,7 @@ async fn one(
     up.provision = Some(provisioned.outcome);
     // After a change that failed, the facts are those from before it.
     if !failed {
-        let provider = remote.provider();
-        let findings = doctor::judge(remote.context(&provider), &provisioned.facts);
+        let findings = doctor::judge(remote.context(), &provisioned.facts);
         let report = Report::new(&remote.name, findings);
         code = worst([code, report.exit_code()].into_iter());
         up.doctor = Some(report);

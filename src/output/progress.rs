@@ -15,6 +15,8 @@ use crate::events::{Event, Events};
 const REDRAW: Duration = Duration::from_millis(100);
 /// How long a running step stays silent where lines cannot be drawn over.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
+/// How much of a step's name is repeated in each line about it, in columns.
+const LONGEST_NAME: usize = 40;
 /// Goes to the first column and removes what the line shows.
 const ERASE: &str = "\r\x1b[2K";
 
@@ -155,10 +157,12 @@ impl Board {
             }
             Mode::Plain => {
                 let mut lines = String::new();
+                let ellipsis = self.style.symbol(Symbol::Ellipsis);
                 for step in &mut self.steps {
                     if now >= step.told + PLAIN_INTERVAL {
                         step.told = now;
-                        lines.push_str(&step.plain(now));
+                        let name = step.short_name(LONGEST_NAME, ellipsis);
+                        lines.push_str(&step.plain(&name, now));
                     }
                 }
                 self.write(&lines);
@@ -270,10 +274,10 @@ impl Board {
             0 => String::new(),
             others => format!(", {others} more"),
         };
-        let line = step.live(now, &others);
         // The last column stays free: some terminals wrap as soon as it is filled.
         let room = self.style.width.saturating_sub(columns(spinner) + 2);
         let ellipsis = self.style.symbol(Symbol::Ellipsis);
+        let line = step.live(&step.short_name(room / 2, ellipsis), now, &others);
         let line = console::truncate_str(&line, room, ellipsis).into_owned();
         let spinner = self.style.paint(Label::Command, spinner);
         self.write(&format!("{ERASE}{spinner} {line}"));
@@ -304,9 +308,14 @@ impl Step {
         Some(format!("{:.0} %", fraction.clamp(0.0, 1.0) * 100.0))
     }
 
+    /// A long name leaves room for what happens now.
+    fn short_name(&self, columns: usize, ellipsis: &str) -> String {
+        console::truncate_str(&self.name, columns, ellipsis).into_owned()
+    }
+
     /// The detail comes last: it is what a narrow terminal may cut.
-    fn live(&self, now: Duration, others: &str) -> String {
-        let mut parts = vec![format!("{} ({}{others})", self.name, self.elapsed(now))];
+    fn live(&self, name: &str, now: Duration, others: &str) -> String {
+        let mut parts = vec![format!("{name} ({}{others})", self.elapsed(now))];
         parts.extend(self.percent().map(|percent| format!("{percent:>5}")));
         if !self.detail.is_empty() {
             parts.push(format!(" {}", self.detail));
@@ -314,18 +323,13 @@ impl Step {
         clean(&parts.join(" ")).replace('\n', " ")
     }
 
-    fn plain(&self, now: Duration) -> String {
+    fn plain(&self, name: &str, now: Duration) -> String {
         let mut what: Vec<String> = self.percent().into_iter().collect();
         if !self.detail.is_empty() {
             what.push(self.detail.clone());
         }
         let colon = if what.is_empty() { "" } else { ": " };
-        let line = format!(
-            "{}{colon}{} ({})",
-            self.name,
-            what.join(", "),
-            self.elapsed(now)
-        );
+        let line = format!("{name}{colon}{} ({})", what.join(", "), self.elapsed(now));
         format!("{}\n", clean(&line).replace('\n', " "))
     }
 }

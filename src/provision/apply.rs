@@ -170,6 +170,8 @@ struct Teller<'a> {
     events: &'a Events,
     current: Option<usize>,
     began: Instant,
+    /// How far the step said last that it is.
+    fraction: Option<f64>,
     last_lines: VecDeque<String>,
 }
 
@@ -180,6 +182,7 @@ impl<'a> Teller<'a> {
             events,
             current: None,
             began: Instant::now(),
+            fraction: None,
             last_lines: VecDeque::new(),
         }
     }
@@ -208,6 +211,7 @@ impl<'a> Teller<'a> {
             "begin" => {
                 self.current = Some(number);
                 self.began = Instant::now();
+                self.fraction = None;
                 self.last_lines.clear();
                 self.events.emit(Event::StepStarted { step: title });
             }
@@ -238,17 +242,18 @@ impl<'a> Teller<'a> {
                 .notes
                 .push(format!("Somebody had edited a file; it is kept as {path}"));
         } else if let Some((detail, fraction)) = apt_progress(&line) {
+            self.fraction = Some(fraction);
             self.events.emit(Event::StepProgress {
                 step,
                 detail,
-                fraction: Some(fraction),
+                fraction: self.fraction,
             });
         } else if !line.trim().is_empty() {
             self.events.detail(line.clone());
             self.events.emit(Event::StepProgress {
                 step,
                 detail: line.clone(),
-                fraction: None,
+                fraction: self.fraction,
             });
             if self.last_lines.len() == LAST_LINES {
                 self.last_lines.pop_front();

@@ -21,6 +21,8 @@ pub struct Unit {
     /// Whether its file is newer than what systemd has read.
     pub needs_reload: bool,
     pub result: String,
+    /// Whether systemd is about to start or stop it: the box is booting, or somebody has just asked.
+    pub has_job: bool,
 }
 
 impl Unit {
@@ -57,15 +59,43 @@ impl Units {
     pub fn get(&self, name: &str) -> Unit {
         self.0.get(name).cloned().unwrap_or_default()
     }
+
+    /// Whether what was seen is not how it will be: sshd answers before a box that boots is ready.
+    #[must_use]
+    pub fn are_settling(&self) -> bool {
+        self.0.values().any(|unit| unit.has_job)
+    }
+
+    /// A script that ends when systemd has done what it was about to do, and the server, if it then runs,
+    /// listens; after 25 s in any case.
+    #[must_use]
+    pub fn await_settled(workshop: &Workshop) -> String {
+        let script = format!(
+            r#"PATH=$PATH:/usr/sbin:/sbin
+until [ -z "$(systemctl show --value -p Job {units} | tr -d '\n')" ] && {{
+  ! systemctl -q is-active {server} || [ -n "$(ss -Hltn 'sport = :{port}')" ]
+}}; do sleep 0.1; done"#,
+            units = names(workshop),
+            server = quote::sh(&workshop.server.unit),
+            port = workshop.server.port,
+        );
+        format!("exec timeout 25 sh -c {}", quote::sh(&script))
+    }
+}
+
+/// The units that matter, as words of sh.
+fn names(workshop: &Workshop) -> String {
+    let server = quote::sh(&workshop.server.unit);
+    // PostgreSQL's clusters are units of their own, which start before it and end after it.
+    format!("docker.service docker.socket postgresql.service 'postgresql@*.service' {server}")
 }
 
 impl Fact for Units {
     fn probes(workshop: &Workshop) -> Vec<Probe> {
         let fragment = format!(
             "systemctl show --timestamp=unix -p Id,LoadState,ActiveState,UnitFileState,MainPID,\
-             ActiveEnterTimestamp,NeedDaemonReload,Result docker.service docker.socket \
-             postgresql.service {}",
-            quote::sh(&workshop.server.unit)
+             ActiveEnterTimestamp,NeedDaemonReload,Result,Job {}",
+            names(workshop)
         );
         vec![Probe::new(Self::PROBE, Question::Login(fragment))]
     }
@@ -98,8 +128,30 @@ fn read_unit(block: &str) -> Option<(String, Unit)> {
             }
             "NeedDaemonReload" => unit.needs_reload = value == "yes",
             "Result" => unit.result = value.to_owned(),
+            "Job" => unit.has_job = !value.is_empty(),
             _ => {}
         }
     }
     Some((name?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Record;
+
+    fn units(text: &str) -> Units {
+        let mut records = Records::default();
+        records.insert(Units::PROBE, Record::done(text));
+        Units::observe(&records).expect("units")
+    }
+
+    #[test]
+    fn a_unit_with_a_job_is_not_yet_what_it_will_be() {
+        let booting = "Id=docker.service\nActiveState=inactive\nJob=562\n\nId=postgresql.service\nActiveState=active\nJob=";
+        assert!(units(booting).are_settling());
+        let settled = "Id=docker.service\nActiveState=failed\nJob=\n\nId=postgresql.service\nActiveState=active";
+        assert!(!units(settled).are_settling());
+        assert_eq!(units(settled).get("docker.service").active, "failed");
+    }
 }

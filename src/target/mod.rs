@@ -97,6 +97,22 @@ pub async fn locate(
     Ok(located)
 }
 
+/// What would make a box that was not found.
+pub async fn provider(target: &Target, dir: &Path) -> Provider {
+    match target {
+        Target::Vagrant { machine } => {
+            let provider = match Vagrant::in_folder(dir) {
+                Ok(vagrant) => vagrant.provider(machine.as_deref()).await.ok(),
+                Err(_) => None,
+            };
+            // Where Vagrant cannot say it: the workshop is made for VirtualBox.
+            Provider::Vagrant(provider.unwrap_or_else(|| "virtualbox".to_owned()))
+        }
+        Target::Sandbox { .. } => Provider::Sandbox,
+        Target::Ssh(_) | Target::Named(_) => Provider::Ssh,
+    }
+}
+
 /// Drops what is remembered about where a box is. Call it after a connection that failed, then locate once
 /// more; `false`: nothing was remembered, so locating again would find the same.
 pub fn forget(target: &Target, dir: &Path) -> bool {

@@ -87,7 +87,7 @@ fn unknown_keys_are_told_with_what_was_meant() {
       |
     2 | "zz\u001b[2J" = 1
       | ^^^^^^^^^^^^^
-    hint: there are: source, minimum, compose, images
+    hint: there are: source, repository, key_fingerprint, minimum, compose, images
     "#);
     assert_snapshot!(refused("[box]\nforwards = [{ guest = 8080, hots = 8080 }]\n"), @r"
     config.toml:2:29: there is no key `hots` in [box.forwards]

@@ -76,6 +76,10 @@ impl Bridge {
         let mtu = outward_mtu(&routes).to_string();
         ip(&["address", "replace", &address, "dev", &self.name])?;
         ip(&["link", "set", "dev", &self.name, "mtu", &mtu, "up"])?;
+        // The first question for a machine's address comes before the machine; asked again only after
+        // the usual second, it would be half of the boot. Where this is refused, it just takes that.
+        let again = format!("/proc/sys/net/ipv4/neigh/{}/retrans_time_ms", self.name);
+        let _ = fs::write(again, "100");
         for (table, rule) in self.rules() {
             if !has_rule(&table, &rule)? {
                 iptables(&table, "-I", &rule).run("let the sandboxes out")?;

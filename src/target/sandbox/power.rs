@@ -217,12 +217,11 @@ pub fn await_sshd(home: &Home, machine: &Machine, step: &Step) -> Result<()> {
 
 /// Whether an SSH server answers there.
 fn greets(address: SocketAddr) -> bool {
-    // The host is next door. A first packet sent before the machine's network is up is lost, and TCP
-    // would wait a whole second before the next.
+    let patience = Duration::from_millis(1000);
+    // A packet sent before the machine's network is up is lost, and TCP would wait a second to resend.
     let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(150)) else {
         return false;
     };
-    let patience = Duration::from_millis(1000);
     let mut greeting = [0; 4];
     stream.set_read_timeout(Some(patience)).is_ok()
         && stream.read_exact(&mut greeting).is_ok()

@@ -95,6 +95,11 @@ impl Vagrant {
         Ok(machines)
     }
 
+    /// The provider of a machine, also of one that is not made yet. Asks Vagrant.
+    pub async fn provider(&self, machine: Option<&str>) -> Result<String> {
+        Ok(pick(&self.status().await?, machine)?.provider.clone())
+    }
+
     /// Finds the box: from what Vagrant said last, while that holds, else by asking.
     ///
     /// After a connection that failed, [`Self::forget`] and locate once more: the box may have moved.
