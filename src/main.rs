@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dwenv::cli::Cli;
 use dwenv::commands;
-use dwenv::output::Output;
+use dwenv::error::ErrorKind;
+use dwenv::output::{Output, confirm};
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => code.into(),
         Err(error) => {
+            if error.kind == ErrorKind::Interrupted {
+                confirm::show_typing();
+            }
             output.error(&error);
             error.exit_code().into()
         }

@@ -8,7 +8,8 @@ use crate::target;
 pub async fn run(environment: &Environment) -> Result<ExitCode> {
     let workshop = environment.workshop().await?;
     let target = environment.one_target(&workshop)?;
-    if !environment.agreed(&format!("Remove {target} and everything in it?"))? {
+    let question = format!("Remove {target} and everything in it?");
+    if !environment.agreed(&question).await? {
         return Err(Error::usage("nothing was touched"));
     }
     target::destroy(&target, &workshop, &environment.folder, &environment.events).await?;

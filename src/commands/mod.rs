@@ -151,11 +151,18 @@ impl Environment {
     }
 
     /// Whether somebody says yes to `question`; with `--yes` nobody is asked.
-    fn agreed(&self, question: &str) -> Result<bool> {
+    async fn agreed(&self, question: &str) -> Result<bool> {
         if self.global.yes {
             return Ok(true);
         }
-        match self.with_terminal(|| self.output.confirm(question)) {
+        let (output, progress) = (self.output.clone(), self.progress.clone());
+        let question = question.to_owned();
+        // Beside the runtime, so that Ctrl-C is heard while the question stands.
+        let answer = tokio::task::spawn_blocking(move || {
+            let progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.suspend(|| output.confirm(&question))
+        });
+        match answer.await.ok().flatten() {
             Some(answer) => Ok(answer),
             None => Err(
                 Error::usage("nobody is there to say yes, so nothing was touched")

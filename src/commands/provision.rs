@@ -1,12 +1,14 @@
 //! Sets the box up: shows what it is going to do, asks, and does it.
 
+use futures_util::future::BoxFuture;
+
 use super::Environment;
 use super::boxes::Remote;
 use super::doctor::worst;
 use crate::cli;
 use crate::error::{Error, ExitCode, Result};
 use crate::provision::outcome::Outcome;
-use crate::provision::{self, Provisioned};
+use crate::provision::{self, Consent, Provisioned};
 use crate::target::{Purpose, Target};
 use crate::workshop::Workshop;
 
@@ -45,27 +47,43 @@ pub async fn provision(
     options: &cli::Provision,
 ) -> Result<Provisioned> {
     remote.located()?;
-    let mut consent = |planned: &Outcome| {
-        if options.plan {
-            return Ok(false);
-        }
-        environment.tell(|output| output.plan(planned, options.diff))?;
-        if environment.agreed("Do this now?")? {
-            Ok(true)
-        } else {
-            Err(Error::usage("nothing was touched"))
-        }
+    let consent = Asking {
+        environment,
+        options,
     };
     let done = provision::run(
         remote,
         remote.context(),
         &owner(),
         &environment.events,
-        &mut consent,
+        &consent,
     )
     .await?;
     remote.tell_tally(done.transport.as_ref());
     Ok(done)
+}
+
+/// Shows each plan, and asks unless `--yes` was given.
+struct Asking<'a> {
+    environment: &'a Environment,
+    options: &'a cli::Provision,
+}
+
+impl Consent for Asking<'_> {
+    fn to<'a>(&'a self, planned: &'a Outcome) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            if self.options.plan {
+                return Ok(false);
+            }
+            self.environment
+                .tell(|output| output.plan(planned, self.options.diff))?;
+            if self.environment.agreed("Do this now?").await? {
+                Ok(true)
+            } else {
+                Err(Error::usage("nothing was touched"))
+            }
+        })
+    }
 }
 
 /// Who runs this, for somebody who finds the box held.

@@ -15,7 +15,8 @@ pub fn ask(style: &Style, question: &str) -> Option<bool> {
     }
     answer(
         &mut io::stdin().lock(),
-        &mut io::stderr().lock(),
+        // Not locked: whoever is interrupted while this waits has to say so.
+        &mut io::stderr(),
         style,
         question,
     )
@@ -32,6 +33,15 @@ pub fn passphrase(style: &Style, question: &str) -> Option<Secret> {
     let question = style.paint(Label::Heading, question);
     terminal.write_str(&format!("{question}: ")).ok()?;
     terminal.read_secure_line().ok().map(Secret::new)
+}
+
+/// Makes typing visible again where a passphrase was interrupted: the one who waits for it cannot any more.
+pub fn show_typing() {
+    #[cfg(unix)]
+    if io::stdin().is_terminal() {
+        // Without stty nothing can be done about it.
+        let _ = std::process::Command::new("stty").arg("echo").status();
+    }
 }
 
 fn somebody_is_there() -> bool {

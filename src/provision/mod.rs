@@ -34,6 +34,12 @@ pub trait Target {
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records>;
 }
 
+/// Who decides whether a plan is carried out.
+pub trait Consent {
+    /// Is shown a plan that is not empty, and says whether to go on.
+    fn to<'a>(&'a self, planned: &'a Outcome) -> BoxFuture<'a, Result<bool>>;
+}
+
 /// A run of provision: what it did, and the facts that the box was left with.
 pub struct Provisioned {
     pub outcome: Outcome,
@@ -44,8 +50,6 @@ pub struct Provisioned {
 
 /// Plans, and unless `consent` declines, applies and looks again.
 ///
-/// `consent` is shown each plan that is not empty, and says whether to go on.
-///
 /// # Errors
 /// When the box cannot be reached or is held by another run, when the link was lost, and whatever
 /// `consent` returns. A change that failed is no error: the outcome says so.
@@ -54,7 +58,7 @@ pub async fn run(
     context: Context<'_>,
     owner: &str,
     events: &Events,
-    consent: &mut dyn FnMut(&Outcome) -> Result<bool>,
+    consent: &dyn Consent,
 ) -> Result<Provisioned> {
     let mut transport = target.connect().await?;
     let mut outcome = Outcome::new(context.target);
@@ -79,7 +83,7 @@ pub async fn run(
             });
         }
         let shown = outcome.with_changes(plans.steps.iter().map(plan::Step::shown));
-        if !consent(&shown)? {
+        if !consent.to(&shown).await? {
             return Ok(Provisioned {
                 outcome: shown,
                 facts,

@@ -2,8 +2,8 @@
 
 use crate::quote;
 
-/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, retries downloads, and
-/// has the whole of it downloaded before anything is installed.
+/// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
+/// itself downloads everything before it unpacks the first package.
 ///
 /// A name with `-` behind it is removed in the same transaction.
 #[must_use]
@@ -18,23 +18,25 @@ apt() {{
     -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
     -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
 }}
+# Neither dpkg itself nor apt with its package lists waits for a lock.
+patiently() {{
+  tries=300
+  until said=$("$@" 2>&1); do
+    case $said in
+      *"lock"*"process"*|*"ould not get lock"*) echo "waiting for another apt or dpkg to end" ;;
+      *) echo "$said"; exit 1 ;;
+    esac
+    tries=$((tries - 1)); [ $tries -gt 0 ] || {{ echo "$said"; exit 1; }}
+    sleep 2
+  done
+}}
 if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
-  echo "dpkg was interrupted before: finishing its work first"
-  dpkg --force-confdef --force-confold --configure -a
+  echo "dpkg is at work, or was interrupted before: its work is finished first"
+  patiently dpkg --force-confdef --force-confold --configure -a
   apt -f install
 fi
-# The lock on the package lists is not waited for by apt itself.
-tries=60
-until said=$(apt update 2>&1); do
-  case $said in
-    *"Could not get lock /var/lib/apt/lists"*) echo "waiting for another apt to read the package lists" ;;
-    *) echo "$said"; exit 1 ;;
-  esac
-  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1
-  sleep 2
-done
-apt --download-only install {names}
-apt --no-download install {names}
+patiently apt update
+apt install {names}
 "#
     )
 }
