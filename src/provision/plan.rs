@@ -34,6 +34,10 @@ impl Step {
     }
 }
 
+/// Every change is root's, on a system whose names are known. Without both nothing is begun that could not
+/// be ended.
+const FOUNDATIONS: [&str; 2] = ["box.sudo", "box.os"];
+
 /// Plans every change that the box needs. The facts are afterwards those of the box as it will be.
 #[must_use]
 pub fn plan(context: Context, facts: &Facts) -> Plans {
@@ -43,7 +47,8 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
         if check.scope() == Scope::Laptop {
             continue;
         }
-        if check.needs.iter().any(|need| blocked.contains(need)) {
+        let mut needs = check.needs.iter().chain(&FOUNDATIONS);
+        if needs.any(|need| blocked.contains(need)) {
             blocked.insert(check.id);
             continue;
         }
