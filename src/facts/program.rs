@@ -59,24 +59,24 @@ pub fn probing(probes: &[Probe], mark: &str) -> Program {
     let fragments = probes.iter().filter(|probe| is_fragment(probe));
     let seconds = fragments.map(|probe| probe.deadline.as_secs()).max();
     let seconds = seconds.unwrap_or(0).max(1);
+    // One line: csh has none within quotes.
     let start = format!(
-        r#"LC_ALL=C; export LC_ALL
-who=$(id)
-id=${{who#uid=}}; id=${{id%%(*}}
-user=${{who#*\(}}; user=${{user%%)*}}
-said="$who
-home=$HOME
-shell=$SHELL"
-printf '\n%s {LOGIN} 0 0 %s\n%s' {mark} "${{#said}}" "$said"
-run() {{ "$@" timeout -k 1 {seconds} sh -c {loader} dwenv {length} "$HOME" "$user" $elevated; }}
-if [ "$id" = 0 ]; then
-  elevated=yes; run
-else
-  elevated=yes; command -v sudo >/dev/null && run sudo -n
-  case $? in {RAN}|124|137) ;; *) elevated=no; run ;; esac
-fi
-case $? in 124|137) printf '\n%s {OVERDUE} 0 0 0\n' {mark} ;; esac
-"#,
+        concat!(
+            "LC_ALL=C; export LC_ALL; who=$(id); id=${{who#uid=}}; id=${{id%%(*}}; ",
+            r"user=${{who#*\(}}; user=${{user%%)*}}; ",
+            r#"said=$(printf '%s\nhome=%s\nshell=%s' "$who" "$HOME" "$SHELL"); "#,
+            r#"printf '\n%s {LOGIN} 0 0 %s\n%s' {mark} "${{#said}}" "$said"; "#,
+            r#"run() {{ "$@" timeout -k 1 {seconds} sh -c {loader} dwenv {length} "$HOME" "$user" $elevated; }}; "#,
+            r#"elevated=yes; if [ "$id" = 0 ]; then run; else "#,
+            "command -v sudo >/dev/null && run sudo -n; ",
+            "case $? in {RAN}|124|137) ;; *) elevated=no; run ;; esac; fi; ",
+            r"case $? in 124|137) printf '\n%s {OVERDUE} 0 0 0\n' {mark} ;; esac",
+        ),
+        LOGIN = LOGIN,
+        OVERDUE = OVERDUE,
+        RAN = RAN,
+        mark = mark,
+        seconds = seconds,
         loader = quote::sh(&format!(
             "home=$2; user=$3; elevated=$4; mark={mark}; {LOADER}"
         )),
@@ -155,7 +155,7 @@ mod tests {
             "i=0; while [ $i -lt 3000 ]; do echo \"a line of some length $i\"; i=$((i+1)); done";
         let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
         let probes: Vec<Probe> = ids.iter().map(|id| login(id, long)).collect();
-        for shell in ["sh", "bash"] {
+        for shell in ["sh", "bash", "csh", "fish", "zsh"] {
             let frames = run(shell, &probes);
             for id in ids {
                 let frame = frames.iter().find(|frame| frame.id == id).unwrap();
