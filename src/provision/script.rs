@@ -13,8 +13,13 @@ use super::plan::Step;
 /// One run at a time holds this file locked on the box; it says who.
 const LOCK: &str = "/run/dwenv.lock";
 
-/// The id of the frame that says who holds the lock.
+/// The ids of the frames that say who holds the lock: while it is waited for, and when that was in vain.
+pub const HELD: &str = "held";
 pub const LOCKED: &str = "locked";
+
+/// How long the lock is waited for, in seconds: a run that was interrupted ends when it next has something
+/// to say, and finds nobody there.
+const PATIENCE: u32 = 15;
 
 /// The longest that one step may take, in seconds: a slow download of all packages.
 const STEP_DEADLINE: u32 = 3600;
@@ -45,7 +50,8 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
         "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
          mark={mark}\n{STEPS}\
          exec 8>>{LOCK}\n\
-         flock -n 8 || {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}\n\
+         flock -n 8 || {{ frame {HELD} 0 \"$(cat {LOCK})\"; flock -w {PATIENCE} 8 || \
+         {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}; }}\n\
          echo {owner} \"since $(date -u '+%F %T UTC')\" >{LOCK}\n",
         owner = quote::sh(owner),
     );
