@@ -117,6 +117,12 @@ impl From<&Column> for ObservedColumn {
 impl Clusters {
     pub const PROBE: &str = "postgres";
 
+    /// Whether no server is behind the socket. One that was killed leaves its socket there.
+    #[must_use]
+    pub fn nobody_listens(&self) -> bool {
+        self.said.is_empty() || self.said.contains("Connection refused")
+    }
+
     #[must_use]
     pub fn on_port(&self, port: u16) -> Option<&Cluster> {
         self.clusters.iter().find(|cluster| cluster.port == port)
@@ -266,5 +272,28 @@ impl Fact for RoleLogin {
             Some(RecordStatus::Refused(_)) => Ok(Self(None)),
             _ => records.text(Self::PROBE).map(|_| Self(None)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Record;
+
+    #[test]
+    fn a_socket_that_a_killed_server_left_is_no_server() {
+        let said = |text: &str| {
+            let mut records = Records::default();
+            records.insert(Clusters::PROBE, Record::done(text));
+            Clusters::observe(&records).unwrap().nobody_listens()
+        };
+        assert!(said("cluster 17 main 5432"));
+        assert!(said(
+            "cluster 17 main 5432\npsql: error: connection to server on socket \
+             \"/var/run/postgresql/.s.PGSQL.5432\" failed: Connection refused"
+        ));
+        assert!(!said(
+            "psql: error: FATAL:  sorry, too many clients already"
+        ));
     }
 }

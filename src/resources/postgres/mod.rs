@@ -175,7 +175,7 @@ fn diff_running(context: Context, facts: &Facts) -> State<Drift> {
         (None, Some(other)) => State::Drifted(Drift::OtherPort {
             cluster: other.clone(),
         }),
-        (Some(cluster), _) if clusters.server.is_none() && clusters.said.is_empty() => {
+        (Some(cluster), _) if clusters.server.is_none() && clusters.nobody_listens() => {
             State::Drifted(Drift::Stopped {
                 cluster: cluster.clone(),
             })
