@@ -30,7 +30,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.server.files",
         title: "The server's files are as declared",
-        needs: &["box.ssh"],
+        needs: &["box.os"],
         probe: Files::PROBE,
     },
     Check {
@@ -320,7 +320,11 @@ impl Resource for Server {
                 journal(),
             ),
             Drift::WrongAnswer { status, reason } => (
-                format!("The server answers {status}: {reason}"),
+                if reason.is_empty() {
+                    format!("What answers {status} is not the workshop's server.py")
+                } else {
+                    format!("The server answers {status}: {reason}")
+                },
                 "In the box, see what it says, and start it again",
                 journal(),
             ),
@@ -361,15 +365,19 @@ impl Resource for Server {
                 format!("systemctl enable {}", quote::sh(unit)),
             ),
             Drift::UnitDiffers(drifts) => match facts.get::<Login>().as_ref() {
-                Ok(login) => start(workshop, &declared_units(workshop, login))
-                    .showing(drifts.iter().map(FileDrift::difference).collect()),
+                Ok(login) => start(
+                    "Write and start",
+                    workshop,
+                    &declared_units(workshop, login),
+                )
+                .showing(drifts.iter().map(FileDrift::difference).collect()),
                 Err(unobserved) => Plan::leave(unobserved.0.clone()),
             },
-            Drift::CredentialMissing
-            | Drift::UnitStopped { .. }
-            | Drift::RestartOwed
-            | Drift::Silent
-            | Drift::WrongAnswer { .. } => start(workshop, &[]),
+            Drift::CredentialMissing => start("Give the password to", workshop, &[]),
+            Drift::UnitStopped { .. } => start("Start", workshop, &[]),
+            Drift::RestartOwed | Drift::Silent | Drift::WrongAnswer { .. } => {
+                start("Restart", workshop, &[])
+            }
         }
     }
 
@@ -386,13 +394,8 @@ impl Resource for Server {
                 expect_running(workshop, facts);
             }
             Drift::UnitMasked => {}
-            Drift::CredentialMissing => {
-                facts.predict::<Files>(|known| {
-                    known.0.insert(CREDENTIAL.to_owned(), FoundFile::default());
-                });
-                expect_running(workshop, facts);
-            }
-            Drift::UnitStopped { .. }
+            Drift::CredentialMissing
+            | Drift::UnitStopped { .. }
             | Drift::UnitNotEnabled
             | Drift::RestartOwed
             | Drift::Silent
@@ -402,7 +405,7 @@ impl Resource for Server {
 }
 
 /// Writes the unit's files, and (re)starts it; done when its port is open.
-fn start(workshop: &Workshop, units: &[BoxFile]) -> Plan {
+fn start(verb: &str, workshop: &Workshop, units: &[BoxFile]) -> Plan {
     let server = &workshop.server;
     let mut written = units.to_vec();
     if let Password::Secret(secret) = &workshop.postgres.password {
@@ -433,7 +436,7 @@ done
         unit = quote::sh(&server.unit),
         port = server.port,
     );
-    Plan::script_reading(format!("Start {}", server.unit), script, stdin)
+    Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
 }
 
 fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
@@ -455,15 +458,27 @@ fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
 
 fn expect_running(workshop: &Workshop, facts: &Facts) {
     facts.predict::<Units>(|units| {
-        let unit = Unit::expected();
+        // The port is still seen held by the process that the change replaces.
+        let main_pid = units.get(&workshop.server.unit).main_pid;
+        let unit = Unit {
+            main_pid,
+            ..Unit::expected()
+        };
         units.0.insert(workshop.server.unit.clone(), unit);
     });
+    facts.predict::<Http>(|http| http.0 = Some(Answer::expected()));
+    // Starting the unit puts it in place; before anything else is mended it is found missing.
+    facts.predict::<Files>(|known| {
+        known.0.entry(CREDENTIAL.to_owned()).or_default();
+    });
+}
+
+/// Says that the database will be as declared: a server that answered without one needs nothing more.
+pub fn expect_database(facts: &Facts) {
     facts.predict::<Http>(|http| {
-        http.0 = Some(Answer {
-            status: 200,
-            count: Some(0),
-            reason: String::new(),
-        });
+        if http.0.as_ref().is_some_and(|answer| answer.status == 503) {
+            http.0 = Some(Answer::expected());
+        }
     });
 }
 
@@ -555,8 +570,26 @@ fn summary_of_all(drifts: &[FileDrift]) -> String {
             None => groups.push((how, vec![&drift.file.path])),
         }
     }
-    let words = |(how, paths): &(String, Vec<&str>)| format!("{how}: {}", paths.join(", "));
+    let words = |(how, paths): &(String, Vec<&str>)| match paths[..] {
+        [path] => format!("{how}: {path}"),
+        _ => in_one_folder(how, paths),
+    };
     groups.iter().map(words).collect::<Vec<_>>().join("; ")
+}
+
+/// Several paths, their folder named once where they share one.
+fn in_one_folder(how: &str, paths: &[&str]) -> String {
+    let split: Vec<(&str, &str)> = paths
+        .iter()
+        .filter_map(|path| path.rsplit_once('/'))
+        .collect();
+    match split.first() {
+        Some((folder, _)) if split.iter().all(|(other, _)| other == folder) => {
+            let names: Vec<&str> = split.iter().map(|(_, name)| *name).collect();
+            format!("{how}, in {folder}: {}", names.join(", "))
+        }
+        _ => format!("{how}: {}", paths.join(", ")),
+    }
 }
 
 impl FileDrift {
