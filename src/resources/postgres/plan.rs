@@ -3,6 +3,7 @@
 use super::super::change::Plan;
 use super::super::packages::Packages;
 use super::super::releases;
+use super::super::server::expect_database;
 use super::super::units::{Unit, Units};
 use super::Drift;
 use super::facts::{
@@ -287,16 +288,22 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect(facts, |server| {
                 let after = as_declared(declared);
                 server.role = after.role;
-                server.database = server.database.take().or(after.database);
+                if server.database.is_none() {
+                    server.database = after.database;
+                    server.tables = Some(Vec::new());
+                }
             });
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
         }
         Drift::DatabaseOwner { .. } => expect(facts, |server| {
             server.database = as_declared(declared).database;
         }),
-        Drift::Schema(_) => expect(facts, |server| server.tables = as_declared(declared).tables),
+        Drift::Schema(_) => expect(facts, |server| {
+            server.tables = as_declared(declared).tables;
+        }),
         Drift::TooOld { .. } | Drift::Unusable { .. } | Drift::RulesBroken { .. } => {}
     }
+    expect_database(facts);
 }
 
 fn expect(facts: &Facts, change: impl FnOnce(&mut Server)) {
@@ -344,6 +351,6 @@ fn as_declared(declared: &Postgres) -> Server {
         database: Some(Database {
             owner: declared.role.clone(),
         }),
-        tables: declared.tables.iter().map(table).collect(),
+        tables: Some(declared.tables.iter().map(table).collect()),
     }
 }
