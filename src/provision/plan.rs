@@ -34,6 +34,10 @@ impl Step {
     }
 }
 
+/// What every change needs: a box that answers, root's rights, a system that is known, and room. While one
+/// of them is wanting nothing is changed at all.
+const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk"];
+
 /// Plans every change that the box needs. The facts are afterwards those of the box as it will be.
 #[must_use]
 pub fn plan(context: Context, facts: &Facts) -> Plans {
@@ -43,7 +47,11 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
         if check.scope() == Scope::Laptop {
             continue;
         }
-        if check.needs.iter().any(|need| blocked.contains(need)) {
+        let mut needs = check.needs.to_vec();
+        if !FOUNDATIONS.contains(&check.id) {
+            needs.extend(FOUNDATIONS);
+        }
+        if needs.iter().any(|need| blocked.contains(need)) {
             blocked.insert(check.id);
             continue;
         }
