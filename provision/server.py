@@ -44,11 +44,16 @@ def connect():
     )
 
 
+def plain(value):
+    """What JSON has no form for: a time, and whatever else a column holds after somebody changed its type."""
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
 def all_rows(connection):
     rows = connection.execute("SELECT id, created_at, payload FROM call ORDER BY id").fetchall()
     return {
         "count": len(rows),
-        "rows": [{"id": i, "created_at": at.isoformat(), "payload": payload} for i, at, payload in rows],
+        "rows": [{"id": i, "created_at": at, "payload": payload} for i, at, payload in rows],
     }
 
 
@@ -109,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(503, {"error": f"the database does not answer: {error}".strip()})
 
     def answer(self, status, document):
-        body = (json.dumps(document, ensure_ascii=False) + "\n").encode("utf-8")
+        body = (json.dumps(document, ensure_ascii=False, default=plain) + "\n").encode("utf-8")
         self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

@@ -106,6 +106,7 @@ async fn ask_shell(transport: &dyn Transport, probes: &[Probe]) -> ShellAnswers 
         .records
         .iter()
         .any(|(id, record)| id == program::ELEVATED && record.output == "yes");
+    let overdue = answers.records.iter().any(|(id, _)| id == program::OVERDUE);
     let noise = answers
         .records
         .iter()
@@ -114,18 +115,21 @@ async fn ask_shell(transport: &dyn Transport, probes: &[Probe]) -> ShellAnswers 
         .unwrap_or_default();
     for probe in probes {
         let came = answers.records.iter().any(|(id, _)| id == probe.id);
-        let reason = match (&probe.question, &failure) {
+        let record = match (&probe.question, &failure) {
             _ if came => continue,
             (Question::Root(_), None) if !elevated => {
-                format!("the login user cannot become root: {noise}")
+                Record::refused(format!("the login user cannot become root: {noise}"))
             }
-            (Question::Root(_) | Question::Login(_), Some(failure)) => failure.clone(),
-            (Question::Root(_) | Question::Login(_), None) => "the box gave no answer".to_owned(),
+            (Question::Root(_) | Question::Login(_), Some(failure)) => {
+                Record::refused(failure.clone())
+            }
+            (Question::Root(_) | Question::Login(_), None) if overdue => Record::timed_out(),
+            (Question::Root(_) | Question::Login(_), None) => {
+                Record::refused("the box gave no answer")
+            }
             _ => continue,
         };
-        answers
-            .records
-            .push((probe.id.to_owned(), Record::refused(reason)));
+        answers.records.push((probe.id.to_owned(), record));
     }
     answers
 }

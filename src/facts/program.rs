@@ -1,7 +1,8 @@
 //! The programs that run on the box: one for all shell probes, sent on the stdin of one exec.
 //!
-//! A fixed loader in argv reads exactly the announced number of program bytes; what follows on stdin is
-//! left for the program. (A shell that read its script from stdin would swallow what follows.)
+//! What says who logs in and becomes root stands in argv. A fixed loader then reads exactly the announced
+//! number of program bytes; what follows on stdin is left for the program. (A shell that read its script
+//! from stdin would swallow what follows.)
 
 use crate::quote;
 
@@ -13,10 +14,13 @@ pub const LOGIN: &str = "login";
 pub const ELEVATED: &str = "elevated";
 pub const NOISE: &str = "noise";
 
+/// Comes where fragments ran into the deadline: those without a frame of their own.
+pub const OVERDUE: &str = "overdue";
+
 /// Reads `$1` bytes of program from stdin and runs them.
 pub const LOADER: &str = r#"eval "$(head -c "$1")""#;
 
-/// The exit status by which the elevated program says that it did run; sudo never ends with it.
+/// The exit status by which the program says that it did run; neither sudo nor timeout ends with it.
 const RAN: i32 = 97;
 
 /// A program for the box: the command line of its exec, and what goes to its stdin first.
@@ -31,12 +35,15 @@ pub struct Program {
 ///
 /// The lock is a pipe that holds one line: to read the line is to take it. dash reads pipes byte by byte,
 /// so a reader never takes more than the line, and no program has to be started for it.
+///
+/// A fragment runs in a copy of this shell: starting a shell and a timeout(1) for each would take longer
+/// than most of what they ask.
 const FRAMES: &str = r#"
 frame() { read -r _ <&9; printf '\n%s %s %s %s %s\n%s' "$mark" "$1" "$2" "$3" "${#4}" "$4"; echo >&9; }
 centis() { read -r up _ </proc/uptime; up=${up%.*}${up#*.}; up=${up#"${up%%[!0]*}"}; }
 probe() {
   centis; began=${up:-0}
-  out=$(timeout -k 1 "$2" sh -c "$3" dwenv "$home" "$user"); status=$?
+  out=$(exec 9>&-; fragment=$2; set -- "$home" "$user"; eval "$fragment"); status=$?
   centis; frame "$1" "$status" "$(( (${up:-0} - began) * 10 ))" "$out"
 }
 "#;
@@ -44,41 +51,46 @@ probe() {
 /// The one program that answers all `probes` of the kinds `Login` and `Root`.
 ///
 /// It starts as the login user, says who that is, and elevates once. Where sudo refuses, the same
-/// program runs with the login user's rights, and what needs root is answered as refused.
+/// program runs with the login user's rights, and what needs root is answered as refused. The fragments
+/// share the longest of their deadlines: timeout(1) then ends those that are left, with their children.
 #[must_use]
 pub fn probing(probes: &[Probe], mark: &str) -> Program {
     let body = probing_body(probes);
+    let fragments = probes.iter().filter(|probe| is_fragment(probe));
+    let seconds = fragments.map(|probe| probe.deadline.as_secs()).max();
+    let seconds = seconds.unwrap_or(0).max(1);
+    // One line: csh has none within quotes.
     let start = format!(
-        r#"LC_ALL=C; export LC_ALL
-who=$(id)
-id=${{who#uid=}}; id=${{id%%(*}}
-user=${{who#*\(}}; user=${{user%%)*}}
-mark={mark}
-said="$who
-home=$HOME
-shell=$SHELL"
-printf '\n%s {LOGIN} 0 0 %s\n%s' "$mark" "${{#said}}" "$said"
-if [ "$id" = 0 ]; then
-  elevated=yes; home=$HOME
-  eval "$(head -c {length})"
-else
-  command -v sudo >/dev/null && sudo -n sh -c {loader} dwenv {length} "$HOME" "$user"
-  if [ $? -ne {RAN} ]; then
-    elevated=no; home=$HOME
-    eval "$(head -c {length})"
-  fi
-fi
-"#,
+        concat!(
+            "LC_ALL=C; export LC_ALL; who=$(id); id=${{who#uid=}}; id=${{id%%(*}}; ",
+            r"user=${{who#*\(}}; user=${{user%%)*}}; ",
+            r#"said=$(printf '%s\nhome=%s\nshell=%s' "$who" "$HOME" "$SHELL"); "#,
+            r#"printf '\n%s {LOGIN} 0 0 %s\n%s' {mark} "${{#said}}" "$said"; "#,
+            r#"run() {{ "$@" timeout -k 1 {seconds} sh -c {loader} dwenv {length} "$HOME" "$user" $elevated; }}; "#,
+            r#"elevated=yes; if [ "$id" = 0 ]; then run; else "#,
+            "command -v sudo >/dev/null && run sudo -n; ",
+            "case $? in {RAN}|124|137) ;; *) elevated=no; run ;; esac; fi; ",
+            r"case $? in 124|137) printf '\n%s {OVERDUE} 0 0 0\n' {mark} ;; esac",
+        ),
+        LOGIN = LOGIN,
+        OVERDUE = OVERDUE,
+        RAN = RAN,
+        mark = mark,
+        seconds = seconds,
         loader = quote::sh(&format!(
-            "elevated=yes; home=$2; user=$3; mark={mark}; {LOADER}"
+            "home=$2; user=$3; elevated=$4; mark={mark}; {LOADER}"
         )),
         length = body.len(),
     );
     Program {
-        command: format!("exec sh -c {} dwenv {}", quote::sh(LOADER), start.len()),
-        stdin: [start.into_bytes(), body.into_bytes()].concat(),
+        command: format!("exec sh -c {}", quote::sh(&start)),
+        stdin: body.into_bytes(),
         mark: mark.to_owned(),
     }
+}
+
+fn is_fragment(probe: &Probe) -> bool {
+    matches!(probe.question, Question::Login(_) | Question::Root(_))
 }
 
 fn probing_body(probes: &[Probe]) -> String {
@@ -87,18 +99,19 @@ fn probing_body(probes: &[Probe]) -> String {
     // The pipe of the lock is made by a pipeline; its reader holds both ends, so it outlives the writer.
     body.push_str("echo | {\nexec 9<>/proc/self/fd/0 </dev/null\n");
     body.push_str(&format!("frame {ELEVATED} 0 0 \"$elevated\"\n"));
+    // What needs root is what takes longest: it begins first.
     for probe in probes {
-        let (text, needs_root) = match &probe.question {
-            Question::Login(text) => (text, false),
-            Question::Root(text) => (text, true),
-            _ => continue,
-        };
-        let seconds = probe.deadline.as_secs().max(1);
-        let line = format!("probe {} {seconds} {} &\n", probe.id, quote::sh(text));
-        if needs_root {
-            body.push_str(&format!("[ $elevated = no ] || {{\n{line}}}\n"));
-        } else {
-            body.push_str(&line);
+        if let Question::Root(fragment) = &probe.question {
+            body.push_str(&format!(
+                "[ $elevated = no ] || probe {} {} &\n",
+                probe.id,
+                quote::sh(fragment)
+            ));
+        }
+    }
+    for probe in probes {
+        if let Question::Login(fragment) = &probe.question {
+            body.push_str(&format!("probe {} {} &\n", probe.id, quote::sh(fragment)));
         }
     }
     body.push_str(&format!("wait\n}}\nexit {RAN}\n"));
@@ -142,7 +155,7 @@ mod tests {
             "i=0; while [ $i -lt 3000 ]; do echo \"a line of some length $i\"; i=$((i+1)); done";
         let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
         let probes: Vec<Probe> = ids.iter().map(|id| login(id, long)).collect();
-        for shell in ["sh", "bash"] {
+        for shell in ["sh", "bash", "csh", "fish", "zsh"] {
             let frames = run(shell, &probes);
             for id in ids {
                 let frame = frames.iter().find(|frame| frame.id == id).unwrap();
@@ -154,15 +167,30 @@ mod tests {
 
     #[test]
     fn a_probe_that_hangs_is_stopped_with_its_children_and_costs_only_itself() {
-        let mut hanging = login("hanging", "sleep 61 & sleep 60");
-        hanging.deadline = std::time::Duration::from_secs(1);
-        let frames = run("sh", &[hanging, login("quick", "echo here; exit 3")]);
+        let brief = |id, text: &str| Probe {
+            deadline: std::time::Duration::from_secs(1),
+            ..login(id, text)
+        };
+        let long = format!("sleep 60.{}", std::process::id());
+        let hanging = brief("hanging", &format!("{long} & {long}"));
+        let frames = run("sh", &[hanging, brief("quick", "echo here; exit 3")]);
+        let of = |id: &str| frames.iter().find(|frame| frame.id == id);
+        let quick = of("quick").unwrap();
+        assert_eq!((quick.status, quick.body.as_slice()), (3, &b"here"[..]));
+        assert_eq!(of("hanging"), None);
+        assert!(of(OVERDUE).is_some() && of(LOGIN).is_some());
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&command).replace('\0', " ");
+            assert_ne!(line.trim_end(), long);
+        }
+    }
+
+    #[test]
+    fn a_fragment_that_is_no_sh_costs_only_itself() {
+        let frames = run("sh", &[login("broken", "if ("), login("whole", "echo $2")]);
         let of = |id: &str| frames.iter().find(|frame| frame.id == id).unwrap();
-        assert_eq!(
-            (of("quick").status, of("quick").body.as_slice()),
-            (3, &b"here"[..])
-        );
-        assert_eq!(of("hanging").status, 124);
-        assert_eq!(of(LOGIN).status, 0);
+        assert_ne!(of("broken").status, 0);
+        assert_eq!(of("whole").status, 0);
     }
 }

@@ -38,6 +38,13 @@ pub struct Listener {
     pub pid: u32,
 }
 
+impl Listener {
+    /// A socket of both families is shown with `*`.
+    pub fn hears_ipv4(&self) -> bool {
+        self.address == "*" || self.address.contains('.')
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listeners(pub Vec<Listener>);
 

@@ -39,6 +39,7 @@ const REACH_CHECKS: &[Check] = &[
     Check {
         id: REACH_SERVER,
         title: "The laptop reaches the server",
+        // A server that does not answer in the box itself says nothing about the way there.
         needs: &["box.server.http"],
         probe: "reach_server",
     },

@@ -151,7 +151,7 @@ fn every_drift_has_a_case() {
         ),
         (
             "server",
-            include_str!("../../src/resources/server.rs"),
+            include_str!("../../src/resources/server/mod.rs"),
             "Drift",
         ),
         (

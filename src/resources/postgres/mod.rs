@@ -5,6 +5,7 @@ mod plan;
 pub mod schema;
 
 use super::packages::{Packages, upstream_version};
+use super::ports::{Listener, Listeners};
 use super::units::Units;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed, releases};
 use crate::doctor::report::{By, Remedy, Status};
@@ -70,6 +71,7 @@ pub enum Drift {
     NotEnabled,
     Unusable { said: String },
     Listen { found: String },
+    Deaf,
     RulesBroken { line: u32, error: String },
     RulesMissing { addresses: Vec<String> },
     RoleMissing,
@@ -92,6 +94,7 @@ impl Resource for Postgres {
             Packages::probes(workshop),
             Units::probes(workshop),
             Clusters::probes(workshop),
+            Listeners::probes(workshop),
             RoleLogin::probes(workshop),
         ]
         .concat()
@@ -107,7 +110,7 @@ impl Resource for Postgres {
                     return State::Unknown("PostgreSQL could not be asked".to_owned());
                 };
                 match check.id {
-                    "box.postgres.listen" => diff_listen(context, &server),
+                    "box.postgres.listen" => diff_listen(context, &server, facts),
                     "box.postgres.role" => diff_role(context, &server, facts),
                     "box.postgres.database" => diff_database(context, &server),
                     _ => diff_schema(context, server),
@@ -194,7 +197,7 @@ fn diff_running(context: Context, facts: &Facts) -> State<Drift> {
     }
 }
 
-fn diff_listen(context: Context, server: &Server) -> State<Drift> {
+fn diff_listen(context: Context, server: &Server, facts: &Facts) -> State<Drift> {
     let declared = &context.workshop.postgres;
     if let Some(Rule {
         line,
@@ -211,6 +214,15 @@ fn diff_listen(context: Context, server: &Server) -> State<Drift> {
         return State::Drifted(Drift::Listen {
             found: server.listen.clone(),
         });
+    }
+    // Where a stranger holds the port when it starts, PostgreSQL warns and listens to IPv6 alone. (Version
+    // 0 is a server that is only predicted: its sockets cannot be seen yet.)
+    if server.version > 0
+        && declared.listen_addresses != "::"
+        && let Ok(listeners) = facts.get::<Listeners>().as_ref()
+        && !listeners.on(declared.port).any(Listener::hears_ipv4)
+    {
+        return State::Drifted(Drift::Deaf);
     }
     // The first rule that fits a login decides, so ours have to stand before all others.
     let ours = |rule: &Rule| {
@@ -331,6 +343,10 @@ fn summary(context: Context, drift: &Drift) -> String {
             "PostgreSQL listens on `{found}`, not on `{}`",
             declared.listen_addresses
         ),
+        Drift::Deaf => format!(
+            "PostgreSQL runs, but nobody listens on port {}: it was taken when PostgreSQL started",
+            declared.port
+        ),
         Drift::RulesBroken { line, error } => {
             format!("pg_hba.conf is wrong in line {line}: {error}")
         }
@@ -365,8 +381,9 @@ fn remedy_text(drift: &Drift) -> &'static str {
         Drift::TooOld { .. } => "Use a box with a newer release",
         Drift::NoCluster => "Make the cluster",
         Drift::OtherPort { .. } => "Give the cluster the declared port",
-        Drift::Stopped { .. } | Drift::NotEnabled => "In the box, start it and keep it started",
+        Drift::Stopped { .. } | Drift::NotEnabled => "Start it, and keep it started",
         Drift::Unusable { .. } => "In the box, see what it says, and start it again",
+        Drift::Deaf => "Start it again",
         Drift::Listen { .. } | Drift::RulesMissing { .. } => "Let the laptop and the containers in",
         Drift::RulesBroken { .. } => {
             "In the box, mend that line; until then no change takes effect"

@@ -80,6 +80,10 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
                 cluster_unit(port)
             ),
         ),
+        Drift::Deaf => Plan::script(
+            "Start PostgreSQL again",
+            format!("{}systemctl restart \"$unit\"", cluster_unit(port)),
+        ),
         // One change for both: a declaration of who gets in is never in effect by halves.
         Drift::Listen { .. } | Drift::RulesMissing { .. } => let_in(declared),
         Drift::RoleMissing
@@ -277,6 +281,9 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         }
         Drift::Listen { .. } | Drift::RulesMissing { .. } => expect(facts, |server| {
             let after = as_declared(declared);
+            if server.listen != after.listen {
+                server.version = after.version;
+            }
             server.listen = after.listen;
             server.rules = after.rules;
         }),
@@ -301,6 +308,11 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         Drift::Schema(_) => expect(facts, |server| {
             server.tables = as_declared(declared).tables;
         }),
+        // Version 0 says that its sockets cannot be seen yet.
+        Drift::Deaf => {
+            expect(facts, |server| server.version = 0);
+            facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
+        }
         Drift::TooOld { .. } | Drift::Unusable { .. } | Drift::RulesBroken { .. } => {}
     }
     expect_database(facts);

@@ -1,0 +1,158 @@
+//! How the server's drifts are mended, and what is so afterwards.
+
+use super::super::change::Plan;
+use super::super::files::{self, BoxFile};
+use super::super::packages::Packages;
+use super::super::system::Login;
+use super::super::units::{Unit, Units};
+use super::Drift;
+use super::declared::{self, FileDrift};
+use super::facts::{Files, FoundFile, Http};
+use crate::facts::Facts;
+use crate::facts::services::Answer;
+use crate::quote;
+use crate::workshop::{Password, Workshop};
+
+pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
+    let unit = &workshop.server.unit;
+    match drift {
+        Drift::PackagesMissing(packages) => Plan::install(packages.iter().copied()),
+        Drift::FilesDiffer(drifts) => {
+            let files: Vec<BoxFile> = drifts.iter().map(|drift| drift.file.clone()).collect();
+            let (script, stdin) = files::write_script(&files);
+            let names: Vec<&str> = drifts.iter().map(FileDrift::name).collect();
+            let title = format!(
+                "Write {} into {}",
+                names.join(", "),
+                workshop.server.directory
+            );
+            Plan::script_reading(title, script, stdin)
+                .showing(drifts.iter().map(FileDrift::difference).collect())
+        }
+        Drift::UnitMasked => {
+            Plan::leave(format!("{unit} is masked, so somebody forbade it to start"))
+        }
+        Drift::UnitNotEnabled => Plan::script(
+            format!("Enable {unit}"),
+            format!("systemctl enable {}", quote::sh(unit)),
+        ),
+        Drift::UnitDiffers(drifts) => match facts.get::<Login>().as_ref() {
+            Ok(login) => start(
+                "Write and start",
+                workshop,
+                &declared::units(workshop, login),
+            )
+            .showing(drifts.iter().map(FileDrift::difference).collect()),
+            Err(unobserved) => Plan::leave(unobserved.0.clone()),
+        },
+        Drift::CredentialMissing => start("Give the password to", workshop, &[]),
+        Drift::UnitStopped { .. } => start("Start", workshop, &[]),
+        Drift::RestartOwed | Drift::Silent | Drift::WrongAnswer { .. } => {
+            start("Restart", workshop, &[])
+        }
+    }
+}
+
+pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
+    match drift {
+        Drift::PackagesMissing(packages) => {
+            facts.predict::<Packages>(|known| known.expect(packages.iter().copied()));
+        }
+        // Written after the unit was started: its restart is owed.
+        Drift::FilesDiffer(drifts) => expect_files(facts, drifts, u64::MAX),
+        Drift::UnitDiffers(drifts) => {
+            expect_files(facts, drifts, 0);
+            expect_running(workshop, facts);
+        }
+        Drift::UnitMasked => {}
+        Drift::CredentialMissing
+        | Drift::UnitStopped { .. }
+        | Drift::UnitNotEnabled
+        | Drift::RestartOwed
+        | Drift::Silent
+        | Drift::WrongAnswer { .. } => expect_running(workshop, facts),
+    }
+}
+
+/// Writes the unit's files, and (re)starts it; done when its port is open.
+fn start(verb: &str, workshop: &Workshop, units: &[BoxFile]) -> Plan {
+    let server = &workshop.server;
+    let mut written = units.to_vec();
+    if let Password::Secret(secret) = &workshop.postgres.password {
+        written.push(BoxFile {
+            path: declared::CREDENTIAL.to_owned(),
+            owner: "root".to_owned(),
+            mode: "600",
+            content: secret.reveal().to_owned(),
+        });
+    }
+    let (write, stdin) = files::write_script(&written);
+    let script = format!(
+        r#"{write}systemctl daemon-reload
+systemctl enable {unit}
+systemctl reset-failed {unit} 2>/dev/null || true
+systemctl restart {unit}
+tries=100
+until [ -n "$(ss -Hltn 'sport = :{port}')" ]; do
+  tries=$((tries - 1))
+  if [ $tries -le 0 ]; then
+    echo "nothing listens on port {port}" >&2
+    journalctl -u {unit} -n 20 --no-pager
+    exit 1
+  fi
+  sleep 0.1
+done
+"#,
+        unit = quote::sh(&server.unit),
+        port = server.port,
+    );
+    Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
+}
+
+fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
+    facts.predict::<Files>(|known| {
+        for FileDrift { file, .. } in drifts {
+            known.0.insert(
+                file.path.clone(),
+                FoundFile {
+                    sha256: files::sha256(&file.content),
+                    owner: file.owner.clone(),
+                    mode: file.mode.to_owned(),
+                    written_at,
+                    content: None,
+                },
+            );
+        }
+    });
+}
+
+fn expect_running(workshop: &Workshop, facts: &Facts) {
+    facts.predict::<Units>(|units| {
+        // The port is still seen held by the process that the change replaces.
+        let main_pid = units.get(&workshop.server.unit).main_pid;
+        let unit = Unit {
+            main_pid,
+            ..Unit::expected()
+        };
+        units.0.insert(workshop.server.unit.clone(), unit);
+    });
+    facts.predict::<Http>(|http| http.0 = Some(Answer::expected()));
+    // Starting the unit puts the password in place; before anything else is mended it is found missing.
+    facts.predict::<Files>(|known| {
+        let safe = FoundFile {
+            owner: "root".to_owned(),
+            mode: "600".to_owned(),
+            ..FoundFile::default()
+        };
+        known.0.insert(declared::CREDENTIAL.to_owned(), safe);
+    });
+}
+
+/// Says that the database will be as declared: a server that answered without one needs nothing more.
+pub fn expect_database(facts: &Facts) {
+    facts.predict::<Http>(|http| {
+        if http.0.as_ref().is_some_and(|answer| answer.status == 503) {
+            http.0 = Some(Answer::expected());
+        }
+    });
+}

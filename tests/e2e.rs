@@ -1,0 +1,22 @@
+//! End to end: the built `dwenv` on real machines that it makes itself.
+#![cfg(target_os = "linux")]
+
+#[path = "support/sandbox.rs"]
+mod support;
+#[path = "support/workbox.rs"]
+mod workbox;
+
+#[path = "e2e/errors.rs"]
+mod errors;
+#[path = "e2e/faults.rs"]
+mod faults;
+#[path = "e2e/files.rs"]
+mod files;
+#[path = "e2e/images.rs"]
+mod images;
+#[path = "e2e/life.rs"]
+mod life;
+#[path = "e2e/machines.rs"]
+mod machines;
+#[path = "e2e/ports.rs"]
+mod ports;

@@ -1,0 +1,148 @@
+//! What keeps dwenv from its work: told as what it is, in time, and with nothing touched.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use dwenv::target::sandbox::Suite;
+
+use crate::workbox::{Workbox, assert_untouched};
+
+#[test]
+fn a_box_that_cannot_be_reached_is_told_apart() {
+    let it = Workbox::bare(Suite::Trixie);
+    let address = it.address();
+    let identity = it.machine().identity.display().to_string();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("its address");
+    let nobody = it.lab().address(99);
+    for (target, message) in [
+        (
+            format!("ssh://vagrant@{address}:23"),
+            "refuses connections: nothing listens on port 23",
+        ),
+        (
+            format!("ssh://vagrant@{silent}"),
+            "took the connection and stayed silent for 5s",
+        ),
+        (format!("ssh://vagrant@{nobody}"), "There is no route to"),
+        (
+            "ssh://vagrant@no-such-host.invalid".to_owned(),
+            "the name \"no-such-host.invalid\" does not resolve",
+        ),
+        (
+            format!("ssh://stranger@{address}"),
+            "refused the login of stranger",
+        ),
+    ] {
+        for command in ["doctor", "provision"] {
+            let more = [
+                "--target",
+                &target,
+                "--identity",
+                &identity,
+                "--timeout",
+                "5",
+            ];
+            it.dwenv(&[&[command], &more[..]].concat())
+                .exit(3)
+                .says(message)
+                .within(8);
+        }
+    }
+
+    // Another key than the one on record: of a machine that was there, and of the sandbox.
+    let target = format!("ssh://vagrant@{address}");
+    let of_machine = ["doctor", "--target", &target, "--identity", &identity];
+    it.dwenv(&of_machine).exit(1);
+    it.doctor().exit(1);
+    it.run("sudo sh -c 'rm /etc/ssh/ssh_host_* && ssh-keygen -q -t ed25519 -N \"\" -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh'");
+    it.dwenv(&of_machine)
+        .exit(3)
+        .says("The host key of")
+        .says("has changed")
+        .says("ssh-keygen -f");
+    let pinned = it.provision();
+    pinned
+        .exit(3)
+        .says("The host key of machine")
+        .says("has changed");
+    it.dwenv(&[
+        "provision",
+        "--yes",
+        "--format",
+        "json",
+        "--target",
+        "sandbox",
+    ])
+    .exit(3)
+    .says("\"kind\": \"host_key\"");
+}
+
+#[test]
+fn without_a_yes_and_while_another_run_holds_the_box_nothing_is_touched() {
+    let it = Workbox::bare(Suite::Trixie);
+    let before = it.fingerprint();
+    for command in ["provision", "up"] {
+        it.dwenv(&[command, "--target", "sandbox"])
+            .exit(2)
+            .says("nobody is there to say yes, so nothing was touched");
+    }
+    it.dwenv(&["provision", "--plan", "--target", "sandbox"])
+        .exit(0)
+        .says("Nothing was changed");
+    assert_untouched(&before, &it.fingerprint());
+
+    it.run(
+        "sudo systemd-run -q --unit=holder flock /run/lock/dwenv sh -c \
+         'echo \"anna (dwenv, process 7) since noon\" >/run/lock/dwenv; sleep infinity' 2>&1",
+    );
+    it.await_in_box("[ -s /run/lock/dwenv ]");
+    let before = it.fingerprint();
+    let held = "another run holds this box: anna (dwenv, process 7) since noon";
+    it.provision().exit(4).says(held);
+    it.up().exit(4).says(held);
+    let document = it.dwenv(&[
+        "provision",
+        "--yes",
+        "--format",
+        "json",
+        "--target",
+        "sandbox",
+    ]);
+    assert_eq!(document.exit(4).json()["error"]["kind"], "locked");
+    // Looking is free.
+    it.doctor().exit(1);
+    assert_untouched(&before, &it.fingerprint());
+}
+
+#[test]
+fn what_was_interrupted_converges_when_it_is_run_again() {
+    let it = Workbox::declared(Suite::Trixie);
+
+    // While the machine is copied.
+    let up = it.start(&["up", "--yes", "--target", "sandbox"]);
+    let half = it.lab().folder().join("machines/.docker-workshop.new");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !half.exists() {
+        assert!(Instant::now() < deadline, "no machine is being made");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    up.interrupt();
+    up.wait().exit(5).says("interrupted");
+
+    // While apt installs: the next run goes on, and may be interrupted as well.
+    it.start_machine();
+    for _ in 0..2 {
+        let up = it.start(&["up", "--yes", "--target", "sandbox"]);
+        it.await_in_box("pgrep -x dpkg >/dev/null");
+        up.interrupt();
+        up.wait()
+            .exit(5)
+            .says("Run the same command again")
+            .within(30);
+    }
+    it.up().exit(0).says("Ready for the workshop.");
+    it.doctor().ready();
+    assert_eq!(it.run("sudo dpkg --audit"), "");
+    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
+}

@@ -1,0 +1,94 @@
+//! Images, from a registry that is real.
+
+use dwenv::target::sandbox::Suite;
+
+use crate::support::{said, timed};
+use crate::workbox::Workbox;
+
+#[test]
+fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
+    let it = Workbox::provisioned(Suite::Trixie);
+
+    // Debian's registry, in a machine beside the box.
+    let registry = it.lab().up(&it.lab().spec("registry", 20));
+    timed("the registry", || {
+        said(
+            &registry,
+            "sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -qqy \
+             --no-install-recommends docker-registry >/dev/null 2>&1 && \
+             printf 'version: 0.1\\nstorage: {filesystem: {rootdirectory: /var/lib/docker-registry}}\\nhttp: {addr: \":5000\"}\\n' \
+             | sudo tee /etc/docker/registry/config.yml >/dev/null && sudo systemctl restart docker-registry && \
+             timeout 30 sh -c 'until ss -Hltn \"sport = :5000\" | grep -q .; do sleep 0.1; done'",
+        )
+    });
+    let place = format!("{}:5000", registry.spec.address);
+
+    // It speaks no TLS, which Docker takes only from those it was told of. The image is one static program
+    // and a few megabytes that no compression makes smaller.
+    it.run(&format!(
+        "set -e
+        echo '{{\"insecure-registries\": [\"{place}\"]}}' | sudo tee /etc/docker/daemon.json >/dev/null
+        sudo systemctl restart docker
+        sudo DEBIAN_FRONTEND=noninteractive apt-get install -qqy busybox-static >/dev/null 2>&1
+        head -c 5000000 /dev/urandom | sudo tee /opt/ballast >/dev/null
+        sudo tar -C / -c usr/bin/busybox opt/ballast | docker import - {place}/dw-hello:1 >/dev/null
+        docker tag {place}/dw-hello:1 {place}/dw-hello:latest
+        docker push -q {place}/dw-hello:1 >/dev/null
+        docker push -q {place}/dw-hello:latest >/dev/null
+        docker rmi -f {place}/dw-hello:1 {place}/dw-hello:latest >/dev/null"
+    ));
+
+    // What is not declared is not missed.
+    it.doctor().ready();
+    it.declare(&format!(
+        "[docker]\nimages = [\"{place}/dw-hello:1\", \"{place}/dw-hello\"]\n"
+    ));
+    let seen = it.doctor();
+    seen.fails("box.docker.images");
+    assert_eq!(
+        seen.check("box.docker.images").summary,
+        format!("Not in the box: {place}/dw-hello:1, {place}/dw-hello")
+    );
+    let pulled = it.provision();
+    pulled
+        .exit(0)
+        .says(&format!("Pull {place}/dw-hello:1, {place}/dw-hello"))
+        .says("the box is as declared");
+    it.doctor().ready();
+    it.provision().exit(0).says("Nothing to do");
+    let said = it.run(&format!(
+        "docker run --rm {place}/dw-hello:1 /usr/bin/busybox echo hello"
+    ));
+    assert_eq!(said, "hello");
+
+    // A container at the server's port is called by its name.
+    it.run(&format!(
+        "sudo systemctl stop docker-workshop && docker run -d --name lunch -p 8080:80 {place}/dw-hello:1 \
+         /usr/bin/busybox sleep 600 >/dev/null"
+    ));
+    let seen = it.doctor();
+    seen.fails("box.port.8080");
+    let check = seen.check("box.port.8080");
+    assert_eq!(check.summary, "Port 8080 is held by the container lunch");
+    it.provision()
+        .exit(1)
+        .says("is held by the container lunch");
+    it.run(&check.commands[0]);
+    it.provision().exit(0);
+    it.doctor().ready();
+
+    // One that the registry does not have, and a registry that is not there.
+    it.declare(&format!("[docker]\nimages = [\"{place}/absent:1\"]\n"));
+    it.doctor().fails("box.docker.images");
+    it.provision()
+        .exit(1)
+        .says(&format!("{place}/absent:1 could not be pulled"))
+        .says("manifest unknown");
+    it.declare(&format!(
+        "[docker]\nimages = [\"{}:5001/dw-hello:1\"]\n",
+        registry.spec.address
+    ));
+    it.provision().exit(1).says("connection refused");
+    it.declare("");
+    it.doctor().ready();
+}
