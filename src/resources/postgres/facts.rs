@@ -34,8 +34,9 @@ pub struct Server {
     pub rules: Vec<Rule>,
     pub role: Option<Role>,
     pub database: Option<Database>,
+    /// Those of the workshop's database; `None` when it could not be asked.
     #[serde(skip)]
-    pub tables: Vec<ObservedTable>,
+    pub tables: Option<Vec<ObservedTable>>,
 }
 
 /// A line of `pg_hba_file_rules`.
@@ -120,7 +121,8 @@ impl Clusters {
     /// Whether no server is behind the socket. One that was killed leaves its socket there.
     #[must_use]
     pub fn nobody_listens(&self) -> bool {
-        self.said.is_empty() || self.said.contains("Connection refused")
+        let gone = ["Connection refused", "No such file or directory"];
+        self.said.is_empty() || gone.iter().any(|words| self.said.contains(words))
     }
 
     #[must_use]
@@ -157,19 +159,30 @@ impl Fact for Clusters {
     fn observe(records: &Records) -> Observed<Self> {
         let text = records.text(Self::PROBE)?;
         let mut clusters = Self::default();
-        let mut tables = Vec::new();
+        let mut tables = None;
         for line in text.lines() {
             let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
             if let Some(rest) = line.strip_prefix("cluster ") {
-                clusters.clusters.extend(read_cluster(rest));
+                let cluster = read_cluster(rest).ok_or_else(|| {
+                    Unobserved(format!(
+                        "what a cluster is called is not understood: {rest}"
+                    ))
+                })?;
+                clusters.clusters.push(cluster);
             } else if let Some(json) = line.strip_prefix("server ") {
                 clusters.server = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("tables ") {
-                tables = serde_json::from_str(json).map_err(garbled)?;
+                tables = Some(serde_json::from_str(json).map_err(garbled)?);
             } else {
                 clusters.said.push_str(line);
                 clusters.said.push('\n');
             }
+        }
+        if clusters.clusters.is_empty() && !clusters.said.is_empty() {
+            return Err(Unobserved(format!(
+                "the list of clusters is not understood: {}",
+                clusters.said.trim()
+            )));
         }
         if let Some(server) = &mut clusters.server {
             server.tables = tables;

@@ -3,6 +3,7 @@
 use super::super::change::Plan;
 use super::super::packages::Packages;
 use super::super::releases;
+use super::super::server::expect_database;
 use super::super::units::{Unit, Units};
 use super::Drift;
 use super::facts::{
@@ -280,6 +281,9 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         }
         Drift::Listen { .. } | Drift::RulesMissing { .. } => expect(facts, |server| {
             let after = as_declared(declared);
+            if server.listen != after.listen {
+                server.version = after.version;
+            }
             server.listen = after.listen;
             server.rules = after.rules;
         }),
@@ -291,17 +295,27 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect(facts, |server| {
                 let after = as_declared(declared);
                 server.role = after.role;
-                server.database = server.database.take().or(after.database);
+                if server.database.is_none() {
+                    server.database = after.database;
+                    server.tables = Some(Vec::new());
+                }
             });
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
         }
         Drift::DatabaseOwner { .. } => expect(facts, |server| {
             server.database = as_declared(declared).database;
         }),
-        Drift::Schema(_) => expect(facts, |server| server.tables = as_declared(declared).tables),
-        Drift::Deaf => facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(()))),
+        Drift::Schema(_) => expect(facts, |server| {
+            server.tables = as_declared(declared).tables;
+        }),
+        // Version 0 says that its sockets cannot be seen yet.
+        Drift::Deaf => {
+            expect(facts, |server| server.version = 0);
+            facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
+        }
         Drift::TooOld { .. } | Drift::Unusable { .. } | Drift::RulesBroken { .. } => {}
     }
+    expect_database(facts);
 }
 
 fn expect(facts: &Facts, change: impl FnOnce(&mut Server)) {
@@ -349,6 +363,6 @@ fn as_declared(declared: &Postgres) -> Server {
         database: Some(Database {
             owner: declared.role.clone(),
         }),
-        tables: declared.tables.iter().map(table).collect(),
+        tables: Some(declared.tables.iter().map(table).collect()),
     }
 }
