@@ -311,6 +311,10 @@ impl Drop for Started {
         // A run that has ended, as almost all have, is past killing.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The test failed meanwhile: what was said until then may tell why.
+        for pipe in [self.err.take(), self.out.take()].into_iter().flatten() {
+            println!("{}", text(&pipe.join().unwrap_or_default()));
+        }
     }
 }
 
