@@ -102,6 +102,24 @@ fn the_commands_that_the_documents_name_are_understood() {
     }
 }
 
+/// The words of a list that begins and ends so.
+fn words<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    let (_, rest) = text.split_once(start).unwrap();
+    let (list, _) = rest.split_once(end).unwrap();
+    list.split_whitespace()
+        .filter(|word| *word != "\\")
+        .collect()
+}
+
+#[test]
+fn the_readme_and_ci_install_the_same_programs() {
+    let (readme, ci) = (read("README.md"), read(".ci/run"));
+    assert_eq!(
+        words(&readme, "--no-install-recommends ", "\n\n"),
+        words(&ci, "packages=(", ")\n")
+    );
+}
+
 #[test]
 fn links_lead_to_files() {
     for (file, text) in documents() {

@@ -51,7 +51,7 @@ pub async fn provision(
         environment,
         options,
     };
-    let done = provision::run(
+    let mut done = provision::run(
         remote,
         remote.context(),
         &owner(),
@@ -60,6 +60,11 @@ pub async fn provision(
     )
     .await?;
     remote.tell_tally(done.transport.as_ref());
+    if options.plan {
+        done.outcome.applied = false;
+    } else if !done.outcome.applied {
+        return Err(Error::usage("nothing was touched"));
+    }
     Ok(done)
 }
 
@@ -77,11 +82,7 @@ impl Consent for Asking<'_> {
             }
             self.environment
                 .tell(|output| output.plan(planned, self.options.diff))?;
-            if self.environment.agreed("Do this now?").await? {
-                Ok(true)
-            } else {
-                Err(Error::usage("nothing was touched"))
-            }
+            self.environment.agreed("Do this now?").await
         })
     }
 }

@@ -15,10 +15,21 @@ pub async fn run(environment: &Environment) -> Result<ExitCode> {
     let workshop = environment.workshop().await?;
     let mut boxes = Vec::new();
     let mut codes = Vec::new();
-    for target in environment.targets(&workshop, Purpose::Make)? {
-        let (up, code) = one(environment, &workshop, &target).await?;
-        boxes.push(up);
-        codes.push(code);
+    let targets = environment.targets(&workshop, Purpose::Make)?;
+    for target in &targets {
+        match one(environment, &workshop, target).await {
+            Ok((up, code)) => {
+                boxes.push(up);
+                codes.push(code);
+            }
+            Err(error) if targets.len() == 1 => return Err(error),
+            // The others are not to suffer from it.
+            Err(error) => {
+                environment.events.warning(format!("{target}: {error}"));
+                boxes.push(Up::new(target.to_string()));
+                codes.push(error.exit_code());
+            }
+        }
     }
     environment.tell(|output| output.up(&boxes))?;
     Ok(worst(codes.into_iter()))

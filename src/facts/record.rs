@@ -16,6 +16,8 @@ pub enum RecordStatus {
     Done(i32),
     /// Whoever had to answer refused, in these words.
     Refused(String),
+    /// It could not be asked at all, for this reason.
+    Failed(String),
     /// It did not end within its deadline.
     TimedOut,
     /// The program to be asked is not there, or the record never came.
@@ -94,7 +96,9 @@ impl Records {
                     "the probe `{probe}` ended with status {status}: {}",
                     last_line(&record.output)
                 )),
-                RecordStatus::Refused(reason) => unobserved(reason.clone()),
+                RecordStatus::Refused(reason) | RecordStatus::Failed(reason) => {
+                    unobserved(reason.clone())
+                }
                 RecordStatus::TimedOut => {
                     unobserved(format!("the probe `{probe}` did not end in time"))
                 }

@@ -13,15 +13,15 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::record::{Record, RecordStatus};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Transport, Tunnel};
 use crate::workshop::Password;
 
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// Bollard's own limit on one request, in seconds; a pull of an image is many reads within one.
 const DOCKER_TIMEOUT: u64 = 600;
-/// What is read of a web page that is not the server's.
-const LONGEST_ANSWER: usize = 4 << 20;
+/// How much is read of the server's answer.
+const LONGEST_ANSWER: usize = 1 << 20;
 
 /// What Docker's API answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,11 +116,11 @@ where
 pub async fn docker(transport: Arc<dyn Transport>) -> Record {
     let docker = match connect_docker(transport).await {
         Ok(docker) => docker,
-        Err(error) => return Record::refused(error.to_string()),
+        Err(error) => return unanswered(&error),
     };
     match ask_docker(&docker).await {
         Ok(api) => json_record(&api),
-        Err(error) => Record::refused(docker_error(error).to_string()),
+        Err(error) => unanswered(&docker_error(error)),
     }
 }
 
@@ -164,7 +164,7 @@ pub async fn sql_login(
 ) -> Record {
     let tunnel = match transport.open_tcp("127.0.0.1", port).await {
         Ok(tunnel) => tunnel,
-        Err(error) => return Record::refused(error.to_string()),
+        Err(error) => return unanswered(&error),
     };
     let mut config = tokio_postgres::Config::new();
     config
@@ -192,7 +192,7 @@ pub async fn sql_login(
 pub async fn http(transport: &dyn Transport, port: u16) -> Record {
     let tunnel = match transport.open_tcp("127.0.0.1", port).await {
         Ok(tunnel) => tunnel,
-        Err(error) => return Record::refused(error.to_string()),
+        Err(error) => return unanswered(&error),
     };
     match get(tunnel).await {
         Ok(answer) => json_record(&answer),
@@ -219,12 +219,7 @@ pub(super) async fn get_root(
 async fn get(tunnel: Tunnel) -> Result<Answer> {
     let response = get_root(tunnel, "localhost").await?;
     let status = response.status().as_u16();
-    let body = http_body_util::Limited::new(response.into_body(), LONGEST_ANSWER);
-    let body = body
-        .collect()
-        .await
-        .map_err(|error| Error::failed("the server's answer broke off").because(error))?
-        .to_bytes();
+    let body = beginning(response.into_body()).await?;
     let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
     let field = |names: &[&str]| {
         let json = json.as_ref()?;
@@ -233,13 +228,52 @@ async fn get(tunnel: Tunnel) -> Result<Answer> {
     };
     Ok(Answer {
         status,
-        count: json.as_ref().and_then(|json| json.get("count")?.as_u64()),
+        count: count(&body),
         reason: match (status, field(&["reason", "error", "detail"])) {
             (200, _) => String::new(),
             (_, Some(reason)) => reason,
             (_, None) => String::from_utf8_lossy(&body).chars().take(200).collect(),
         },
     })
+}
+
+/// The first [`LONGEST_ANSWER`] bytes of an answer.
+async fn beginning(mut body: Incoming) -> Result<Vec<u8>> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| Error::failed("the server's answer broke off").because(error))?;
+        read.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+        if read.len() >= LONGEST_ANSWER {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+/// How many rows the server says it has: it writes that first, so a cut answer has it too.
+fn count(answer: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(&answer[..answer.len().min(64)]).into_owned();
+    let (_, rest) = text
+        .trim_start()
+        .strip_prefix('{')?
+        .split_once("\"count\":")?;
+    let rest = rest.trim_start();
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// That nobody answers is an observation; that nobody could be asked is none.
+fn unanswered(error: &Error) -> Record {
+    let status = match error.kind {
+        ErrorKind::Unreachable => RecordStatus::Refused(error.to_string()),
+        _ => RecordStatus::Failed(error.to_string()),
+    };
+    Record {
+        status,
+        output: String::new(),
+        duration_ms: 0,
+    }
 }
 
 fn json_record(value: &impl serde::Serialize) -> Record {

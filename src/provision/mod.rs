@@ -84,6 +84,15 @@ pub async fn run(
         }
         let shown = outcome.with_changes(plans.steps.iter().map(plan::Step::shown));
         if !consent.to(&shown).await? {
+            // Declined after an earlier round: what that did is told, and what is left.
+            if !outcome.changes.is_empty() {
+                outcome.applied = true;
+                return Ok(Provisioned {
+                    outcome,
+                    facts,
+                    transport,
+                });
+            }
             return Ok(Provisioned {
                 outcome: shown,
                 facts,
@@ -108,10 +117,11 @@ pub async fn run(
     let records = target.probe(transport.clone()).await;
     let left = plan::plan(context, &Facts::new(records.clone()));
     outcome.applied = true;
+    outcome.unchanged = left.unchanged;
     outcome.remaining = left
         .steps
-        .iter()
-        .flat_map(|step| step.checks.clone())
+        .into_iter()
+        .flat_map(|step| step.checks)
         .collect();
     let facts = Facts::new(records);
     Ok(Provisioned {

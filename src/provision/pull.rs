@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
 use crate::facts::services::{connect_docker, docker_error};
 use crate::resources::docker::with_tag;
 use crate::transport::Transport;
+
+/// A registry that sends nothing for this long is lost.
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// Pulls each image in turn.
 ///
@@ -29,7 +33,7 @@ pub async fn images(
             .build();
         let mut layers: HashMap<String, (i64, i64)> = HashMap::new();
         let mut said = docker.create_image(Some(options), None, None);
-        while let Some(info) = said.next().await {
+        while let Some(info) = next(&mut said, image).await? {
             let info = info.map_err(|error| {
                 let Error { cause, message, .. } = docker_error(error);
                 Error::failed(format!("{image} could not be pulled"))
@@ -53,4 +57,14 @@ pub async fn images(
         }
     }
     Ok(())
+}
+
+/// What Docker says next; it tells of a pull many times a second while bytes come.
+async fn next<T>(said: &mut (impl Stream<Item = T> + Unpin), image: &str) -> Result<Option<T>> {
+    tokio::time::timeout(SILENCE, said.next())
+        .await
+        .map_err(|_| {
+            Error::failed(format!("{image} could not be pulled"))
+                .because(format!("nothing came for {} s", SILENCE.as_secs()))
+        })
 }

@@ -11,7 +11,7 @@ use crate::resources::change::{Action, Script};
 use super::plan::Step;
 
 /// One run at a time holds this file locked on the box; it says who.
-const LOCK: &str = "/run/lock/dwenv";
+const LOCK: &str = "/run/dwenv.lock";
 
 /// The id of the frame that says who holds the lock.
 pub const LOCKED: &str = "locked";
@@ -23,12 +23,12 @@ const STEPS: &str = r#"
 frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
 step() {
   frame "$1.begin" 0 ''
-  { head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; echo "$mark $?"; }; } 2>&1 |
+  { head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; printf '\n%s %s\n' "$mark" "$?"; }; } 2>&1 |
   {
     status=1
     while IFS= read -r line || [ -n "$line" ]; do
       case $line in
-        "$mark "*) status=${line##* } ;;
+        "$mark "*) status=${line##* }; break ;;
         *) frame "$1.line" 0 "$line" ;;
       esac
     done

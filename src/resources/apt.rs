@@ -23,7 +23,7 @@ patiently() {{
   tries=300
   until said=$("$@" 2>&1); do
     case $said in
-      *"lock"*"process"*|*"ould not get lock"*) echo "waiting for another apt or dpkg to end" ;;
+      *"locked by another process"*|*"ould not get lock"*) echo "waiting for another apt or dpkg to end" ;;
       *) echo "$said"; exit 1 ;;
     esac
     tries=$((tries - 1)); [ $tries -gt 0 ] || {{ echo "$said"; exit 1; }}

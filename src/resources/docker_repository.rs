@@ -1,5 +1,6 @@
 //! Docker's own apt repository, where the declaration asks for it.
 
+use super::files::KEPT;
 use super::system::Os;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
@@ -140,6 +141,13 @@ if [ "$found" != {fingerprint} ]; then
 fi
 chmod 0644 {KEY}.dwenv-new "$new"; sync {KEY}.dwenv-new "$new"
 mv -T {KEY}.dwenv-new {KEY}
+# Not beside the others: apt complains about what it does not read there.
+for old in {OLD_LIST} {SOURCES}; do
+  [ -e "$old" ] || continue
+  kept=/var/backups/${{old##*/}}.orig-$(date -u +%Y%m%dT%H%M%SZ)
+  cp -a "$old" "$kept"; sync "$kept"
+  echo "{KEPT}$kept"
+done
 rm -f {OLD_LIST}
 mv -T "$new" {SOURCES}
 "#,

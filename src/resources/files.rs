@@ -25,10 +25,17 @@ pub const KEPT: &str = "dwenv-kept ";
 const WRITTEN: &str = "/var/lib/dwenv/written";
 
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
-const PUT: &str = r#"put() {
+///
+/// A file that only its owner may read is a secret: neither a copy nor a sum of it is kept.
+const PUT: &str = r#"umask 077
+put() {
   new=$1.dwenv-new
   head -c "$4" >"$new"
+  if [ "$(wc -c <"$new")" -ne "$4" ]; then
+    rm -f "$new"; echo "the content of $1 did not come whole" >&2; exit 1
+  fi
   chown "$2:" "$new"; chmod "$3" "$new"; sync "$new"
+  if [ "$3" = 600 ]; then mv -T "$new" "$1"; return; fi
   sum=$(sha256sum <"$new"); sum=${sum%% *}
   if [ -e "$1" ]; then
     old=$(sha256sum <"$1"); old=${old%% *}

@@ -33,13 +33,6 @@ const RELEASES: &[Release] = &[
     },
     Release {
         id: "ubuntu",
-        version: "22.04",
-        docker: &["docker.io"],
-        compose: "docker-compose-v2",
-        compose_command: "docker compose",
-    },
-    Release {
-        id: "ubuntu",
         version: "24.04",
         docker: &["docker.io", "docker-buildx"],
         compose: "docker-compose-v2",

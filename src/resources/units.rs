@@ -16,7 +16,7 @@ pub struct Unit {
     /// `enabled`, `disabled`, `masked`, …; empty where there is no unit file.
     pub file: String,
     pub main_pid: u32,
-    /// When it became active, in seconds since 1970; 0 if never.
+    /// When it became active, in microseconds since 1970; 0 if never.
     pub active_since: u64,
     /// Whether its file is newer than what systemd has read.
     pub needs_reload: bool,
@@ -70,11 +70,12 @@ impl Units {
     /// listens; after 25 s in any case.
     #[must_use]
     pub fn await_settled(workshop: &Workshop) -> String {
+        // One line: csh has none within quotes.
         let script = format!(
-            r#"PATH=$PATH:/usr/sbin:/sbin
-until [ -z "$(systemctl show --value -p Job {units} | tr -d '\n')" ] && {{
-  ! systemctl -q is-active {server} || [ -n "$(ss -Hltn 'sport = :{port}')" ]
-}}; do sleep 0.1; done"#,
+            "PATH=$PATH:/usr/sbin:/sbin; \
+             until [ -z \"$(systemctl show --value -p Job {units} | tr -d '\\n')\" ] && \
+             if systemctl -q is-active {server}; then [ -n \"$(ss -Hltn 'sport = :{port}')\" ]; fi; \
+             do sleep 0.1; done",
             units = names(workshop),
             server = quote::sh(&workshop.server.unit),
             port = workshop.server.port,
@@ -93,7 +94,7 @@ fn names(workshop: &Workshop) -> String {
 impl Fact for Units {
     fn probes(workshop: &Workshop) -> Vec<Probe> {
         let fragment = format!(
-            "systemctl show --timestamp=unix -p Id,LoadState,ActiveState,UnitFileState,MainPID,\
+            "systemctl show --timestamp=us+utc -p Id,LoadState,ActiveState,UnitFileState,MainPID,\
              ActiveEnterTimestamp,NeedDaemonReload,Result,Job {}",
             names(workshop)
         );
@@ -124,7 +125,7 @@ fn read_unit(block: &str) -> Option<(String, Unit)> {
             "UnitFileState" => unit.file = value.to_owned(),
             "MainPID" => unit.main_pid = value.parse().unwrap_or(0),
             "ActiveEnterTimestamp" => {
-                unit.active_since = value.trim_start_matches('@').parse().unwrap_or(0);
+                unit.active_since = microseconds(value).unwrap_or(0);
             }
             "NeedDaemonReload" => unit.needs_reload = value == "yes",
             "Result" => unit.result = value.to_owned(),
@@ -133,6 +134,30 @@ fn read_unit(block: &str) -> Option<(String, Unit)> {
         }
     }
     Some((name?, unit))
+}
+
+/// `Mon 2026-11-23 18:53:58.123456 UTC` in microseconds since 1970.
+fn microseconds(timestamp: &str) -> Option<u64> {
+    let mut words = timestamp.split(' ').skip(1);
+    let (date, time) = (words.next()?, words.next()?);
+    let mut date = date.split('-').map(str::parse::<u64>);
+    let mut next = || date.next()?.ok();
+    let (year, month, day) = (next()?, next()?, next()?);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let seconds = time
+        .split(':')
+        .try_fold(0, |sum, part| Some(sum * 60 + part.parse::<u64>().ok()?))?;
+    // Days since 1970 in the calendar that begins its years in March, when leap days come last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    let days = year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1;
+    let fraction: u64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+    let since = days.checked_sub(719_468)?;
+    Some((since * 86_400 + seconds) * 1_000_000 + fraction)
 }
 
 #[cfg(test)]
@@ -153,5 +178,19 @@ mod tests {
         let settled = "Id=docker.service\nActiveState=failed\nJob=\n\nId=postgresql.service\nActiveState=active";
         assert!(!units(settled).are_settling());
         assert_eq!(units(settled).get("docker.service").active, "failed");
+    }
+    #[test]
+    fn systemds_timestamps() {
+        assert_eq!(microseconds("Thu 1970-01-01 00:00:00 UTC"), Some(0));
+        assert_eq!(
+            microseconds("Mon 2026-11-23 18:53:58.123456 UTC"),
+            Some(1_795_460_038_123_456)
+        );
+        assert_eq!(
+            microseconds("Tue 2028-02-29 23:59:59 UTC"),
+            Some(1_835_481_599_000_000)
+        );
+        assert_eq!(microseconds(""), None);
+        assert_eq!(microseconds("n/a"), None);
     }
 }

@@ -247,7 +247,8 @@ impl Session {
         }
         if cause.contains("connect failed") {
             let user = &self.user;
-            return error.hint(format!(
+            let kind = ErrorKind::Unreachable;
+            return Error { kind, ..error }.hint(format!(
                 "Nothing listens there, or {user} may not connect to it"
             ));
         }

@@ -93,10 +93,10 @@ fn without_a_yes_and_while_another_run_holds_the_box_nothing_is_touched() {
     assert_untouched(&before, &it.fingerprint());
 
     it.run(
-        "sudo systemd-run -q --unit=holder flock /run/lock/dwenv sh -c \
-         'echo \"anna (dwenv, process 7) since noon\" >/run/lock/dwenv; sleep infinity' 2>&1",
+        "sudo systemd-run -q --unit=holder flock /run/dwenv.lock sh -c \
+         'echo \"anna (dwenv, process 7) since noon\" >/run/dwenv.lock; sleep infinity' 2>&1",
     );
-    it.await_in_box("[ -s /run/lock/dwenv ]");
+    it.await_in_box("[ -s /run/dwenv.lock ]");
     let before = it.fingerprint();
     let held = "another run holds this box: anna (dwenv, process 7) since noon";
     it.provision().exit(4).says(held);

@@ -14,6 +14,24 @@ pub fn unit_path(workshop: &Workshop) -> String {
     format!("/etc/systemd/system/{}", workshop.server.unit)
 }
 
+/// What the server reads when it starts: a change of these shows only after a restart.
+pub fn read_at_start(workshop: &Workshop, login: &Login) -> [String; 4] {
+    [
+        format!("{}/server.py", folder(workshop, login)),
+        unit_path(workshop),
+        drop_in_path(workshop),
+        CREDENTIAL.to_owned(),
+    ]
+}
+
+/// Whether the password is there, for root alone.
+pub fn credential_is_safe(found: &Files) -> bool {
+    found
+        .0
+        .get(CREDENTIAL)
+        .is_some_and(|file| file.owner == "root" && file.mode == "600")
+}
+
 pub fn drop_in_path(workshop: &Workshop) -> String {
     format!("{}.d/dwenv.conf", unit_path(workshop))
 }

@@ -18,7 +18,7 @@ pub struct FoundFile {
     pub sha256: String,
     pub owner: String,
     pub mode: String,
-    /// Last written, in seconds since 1970.
+    /// Last written, in microseconds since 1970.
     pub written_at: u64,
     /// Only of a file that differs, and only its first 64 KiB.
     pub content: Option<String>,
@@ -42,7 +42,6 @@ impl Fact for Files {
             .chain([
                 declared::unit_path(workshop),
                 declared::drop_in_path(workshop),
-                declared::CREDENTIAL.to_owned(),
             ])
             .collect();
         let sums: Vec<String> = server
@@ -50,10 +49,10 @@ impl Fact for Files {
             .iter()
             .map(|f| files::sha256(&f.content))
             .collect();
-        // Whoever may not read a file still sees that it is there.
+        // Whoever may not read a file still sees that it is there. The password's is never read.
         let fragment = format!(
             r#"set -- {paths}
-stat -c 'stat|%a|%U|%Y|%F|%n' "$@" 2>/dev/null
+stat -c 'stat|%a|%U|%.6Y|%F|%n' "$@" {credential} 2>/dev/null
 sha256sum "$@" 2>/dev/null | while read -r sum path; do
   echo "sum|$sum|$path"
   case ' {sums} ' in
@@ -63,6 +62,7 @@ sha256sum "$@" 2>/dev/null | while read -r sum path; do
 done
 true"#,
             paths = paths.join(" "),
+            credential = declared::CREDENTIAL,
             sums = sums.join(" "),
         );
         vec![Probe::new(Self::PROBE, Question::Login(fragment))]
@@ -77,7 +77,7 @@ true"#,
                     let file = found.entry(path.to_owned()).or_default();
                     file.mode = mode.to_owned();
                     file.owner = owner.to_owned();
-                    file.written_at = written_at.parse().unwrap_or(0);
+                    file.written_at = written_at.replace('.', "").parse().unwrap_or(0);
                 }
                 ["stat", ..] => {}
                 ["sum", sum, path] => {

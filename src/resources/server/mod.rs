@@ -201,14 +201,15 @@ fn diff_unit(context: Context, facts: &Facts) -> State<Drift> {
     let unit = observed!(facts, Units).get(&workshop.server.unit);
     let drifts = declared::drifts(declared::units(workshop, &login), &found);
     let secret = matches!(workshop.postgres.password, Password::Secret(_));
-    // Only what the unit itself reads matters: the Python file that it runs, not the tutorial's others.
-    let code = format!("{}/server.py", declared::folder(workshop, &login));
-    let written = |path: &str| found.0.get(path).map_or(0, |file| file.written_at);
+    let newest = declared::read_at_start(workshop, &login)
+        .iter()
+        .filter_map(|path| Some(found.0.get(path)?.written_at))
+        .max();
     if unit.load == "masked" {
         State::Drifted(Drift::UnitMasked)
     } else if !drifts.is_empty() {
         State::Drifted(Drift::UnitDiffers(drifts))
-    } else if secret && !found.0.contains_key(declared::CREDENTIAL) {
+    } else if secret && !declared::credential_is_safe(&found) {
         State::Drifted(Drift::CredentialMissing)
     } else if !unit.is_running() {
         State::Drifted(Drift::UnitStopped {
@@ -216,7 +217,7 @@ fn diff_unit(context: Context, facts: &Facts) -> State<Drift> {
         })
     } else if !unit.is_enabled() {
         State::Drifted(Drift::UnitNotEnabled)
-    } else if unit.needs_reload || written(&code) > unit.active_since {
+    } else if unit.needs_reload || newest > Some(unit.active_since) {
         State::Drifted(Drift::RestartOwed)
     } else {
         State::AsDeclared(format!(

@@ -63,9 +63,12 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         Drift::UnitMasked => {}
         Drift::CredentialMissing => {
             facts.predict::<Files>(|known| {
-                known
-                    .0
-                    .insert(declared::CREDENTIAL.to_owned(), FoundFile::default());
+                let safe = FoundFile {
+                    owner: "root".to_owned(),
+                    mode: "600".to_owned(),
+                    ..FoundFile::default()
+                };
+                known.0.insert(declared::CREDENTIAL.to_owned(), safe);
             });
             expect_running(workshop, facts);
         }

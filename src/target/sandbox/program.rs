@@ -285,11 +285,18 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(10));
         let cause = error.cause.unwrap();
         let pid = cause.rsplit(' ').next().unwrap();
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(
-            state.is_empty() || state.contains(") Z "),
-            "still there: {state}"
-        );
+        // Who is killed may still need a moment to be gone.
+        loop {
+            let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if state.is_empty() || state.contains(") Z ") {
+                break;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "still there: {state}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]
