@@ -16,18 +16,33 @@ const LOCK: &str = "/run/dwenv.lock";
 /// The id of the frame that says who holds the lock.
 pub const LOCKED: &str = "locked";
 
+/// The end of a frame's id that says only that a step is still at work.
+pub const PULSE: &str = "pulse";
+
 /// The longest that one step may take, in seconds: a slow download of all packages.
 const STEP_DEADLINE: u32 = 3600;
 
+/// How long a run waits for the box, in seconds. What an interrupted run left needs a moment to notice that
+/// nobody listens any more.
+const PATIENCE: u32 = 5;
+
+/// A step that says nothing for long would not notice that its laptop has gone, and hold the box: so each has
+/// a pulse, which is an answer that cannot be sent then.
 const STEPS: &str = r#"
 frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
 step() {
   frame "$1.begin" 0 ''
-  { head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; printf '\n%s %s\n' "$mark" "$?"; }; } 2>&1 |
+  {
+    while sleep 1; do printf '\n%s pulse\n' "$mark"; done </dev/null 8>&- &
+    pulse=$!
+    head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; printf '\n%s %s\n' "$mark" "$?"; }
+    kill "$pulse"
+  } 2>&1 |
   {
     status=1
     while IFS= read -r line || [ -n "$line" ]; do
       case $line in
+        "$mark pulse") frame "$1.pulse" 0 '' ;;
         "$mark "*) status=${line##* }; break ;;
         *) frame "$1.line" 0 "$line" ;;
       esac
@@ -45,7 +60,7 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
         "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
          mark={mark}\n{STEPS}\
          exec 8>>{LOCK}\n\
-         flock -n 8 || {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}\n\
+         flock -w {PATIENCE} 8 || {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}\n\
          echo {owner} \"since $(date -u '+%F %T UTC')\" >{LOCK}\n",
         owner = quote::sh(owner),
     );
