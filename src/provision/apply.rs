@@ -222,6 +222,7 @@ impl<'a> Teller<'a> {
                 self.events.emit(Event::StepStarted { step: title });
             }
             "line" => self.hear_line(title, body, applied),
+            script::PULSE => {}
             _ if frame.status == 0 => {
                 applied.statuses[number] = ChangeStatus::Done;
                 self.events.emit(Event::StepFinished {

@@ -17,22 +17,33 @@ const LOCK: &str = "/run/dwenv.lock";
 pub const HELD: &str = "held";
 pub const LOCKED: &str = "locked";
 
-/// How long the lock is waited for, in seconds: a run that was interrupted ends when it next has something
-/// to say, and finds nobody there.
-const PATIENCE: u32 = 15;
+/// The end of a frame's id that says only that a step is still at work.
+pub const PULSE: &str = "pulse";
 
 /// The longest that one step may take, in seconds: a slow download of all packages.
 const STEP_DEADLINE: u32 = 3600;
 
+/// How long a run waits for the box, in seconds. What an interrupted run left needs a moment to notice that
+/// nobody listens any more.
+const PATIENCE: u32 = 10;
+
+/// A step that says nothing for long would not notice that its laptop has gone, and hold the box: so each has
+/// a pulse, which is an answer that cannot be sent then.
 const STEPS: &str = r#"
 frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
 step() {
   frame "$1.begin" 0 ''
-  { head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; printf '\n%s %s\n' "$mark" "$?"; }; } 2>&1 |
+  {
+    while sleep 1; do printf '\n%s pulse\n' "$mark"; done </dev/null 8>&- &
+    pulse=$!
+    head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; printf '\n%s %s\n' "$mark" "$?"; }
+    kill "$pulse"
+  } 2>&1 |
   {
     status=1
     while IFS= read -r line || [ -n "$line" ]; do
       case $line in
+        "$mark pulse") frame "$1.pulse" 0 '' ;;
         "$mark "*) status=${line##* }; break ;;
         *) frame "$1.line" 0 "$line" ;;
       esac

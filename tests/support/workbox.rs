@@ -215,7 +215,7 @@ impl Workbox {
             "sudo find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp \
              -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd -o -path /dev \
              -o -path /var/lib/postgresql \\) -prune \
-             -o -not -type d -printf '%p %s %T@ %m %u\\n'; sudo ls /run/lock",
+             -o -not -type d -printf '%p %s %T@ %m %u\\n'; sudo ls /run/lock /run/dwenv.lock 2>/dev/null; true",
         );
         let mut lines: Vec<String> = listing.lines().map(str::to_owned).collect();
         lines.sort_unstable();
@@ -311,6 +311,10 @@ impl Drop for Started {
         // A run that has ended, as almost all have, is past killing.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The test failed meanwhile: what was said until then may tell why.
+        for pipe in [self.err.take(), self.out.take()].into_iter().flatten() {
+            println!("{}", text(&pipe.join().unwrap_or_default()));
+        }
     }
 }
 
