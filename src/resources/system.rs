@@ -155,7 +155,7 @@ impl Fact for Login {
             },
             sudo_said: said
                 .lines()
-                .find(|line| line.starts_with("sudo:"))
+                .rfind(|line| line.starts_with("sudo:"))
                 .unwrap_or("")
                 .to_owned(),
         })

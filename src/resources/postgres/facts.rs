@@ -31,12 +31,19 @@ pub struct Server {
     /// As `server_version_num` has it: 170004 is 17.4. 0 where it is only predicted.
     pub version: u32,
     pub listen: String,
+    /// Whether the server has read `pg_hba.conf` since it was last written.
+    #[serde(default = "yes")]
+    pub rules_loaded: bool,
     pub rules: Vec<Rule>,
     pub role: Option<Role>,
     pub database: Option<Database>,
     /// Those of the workshop's database; `None` when it could not be asked.
     #[serde(skip)]
     pub tables: Option<Vec<ObservedTable>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A line of `pg_hba_file_rules`.
@@ -212,6 +219,7 @@ fn questions(workshop: &Workshop) -> String {
         r"SELECT 'server ' || json_build_object(
   'version', current_setting('server_version_num')::int,
   'listen', current_setting('listen_addresses'),
+  'rules_loaded', (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time(),
   'rules', (SELECT coalesce(json_agg(json_build_object('line', line_number, 'type', type,
       'databases', database, 'roles', user_name, 'address', address, 'netmask', netmask,
       'method', auth_method, 'error', error) ORDER BY line_number), '[]') FROM pg_hba_file_rules),

@@ -74,6 +74,7 @@ pub enum Drift {
     Deaf,
     RulesBroken { line: u32, error: String },
     RulesMissing { addresses: Vec<String> },
+    RulesNotLoaded,
     RoleMissing,
     RoleUnsuitable { what: &'static str },
     PasswordRefused { said: String },
@@ -243,7 +244,9 @@ fn diff_listen(context: Context, server: &Server, facts: &Facts) -> State<Drift>
     let surplus = blocks
         .iter()
         .any(|block| !declared.allow_from.contains(block));
-    if addresses.is_empty() && !surplus {
+    if addresses.is_empty() && !surplus && !server.rules_loaded {
+        State::Drifted(Drift::RulesNotLoaded)
+    } else if addresses.is_empty() && !surplus {
         State::AsDeclared(format!(
             "listens on {}, lets in {}",
             server.listen,
@@ -350,6 +353,9 @@ fn summary(context: Context, drift: &Drift) -> String {
         Drift::RulesBroken { line, error } => {
             format!("pg_hba.conf is wrong in line {line}: {error}")
         }
+        Drift::RulesNotLoaded => {
+            "PostgreSQL has not read pg_hba.conf since it was last written".to_owned()
+        }
         Drift::RulesMissing { addresses } if addresses.is_empty() => {
             "pg_hba.conf lets in more than is declared".to_owned()
         }
@@ -384,7 +390,9 @@ fn remedy_text(drift: &Drift) -> &'static str {
         Drift::Stopped { .. } | Drift::NotEnabled => "Start it, and keep it started",
         Drift::Unusable { .. } => "In the box, see what it says, and start it again",
         Drift::Deaf => "Start it again",
-        Drift::Listen { .. } | Drift::RulesMissing { .. } => "Let the laptop and the containers in",
+        Drift::Listen { .. } | Drift::RulesMissing { .. } | Drift::RulesNotLoaded => {
+            "Let the laptop and the containers in"
+        }
         Drift::RulesBroken { .. } => {
             "In the box, mend that line; until then no change takes effect"
         }
