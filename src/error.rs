@@ -115,7 +115,7 @@ impl Error {
 pub enum Advice<'a> {
     /// To be typed as it stands.
     Command(&'a str),
-    /// Beginning with a capital letter, and without a full stop.
+    /// Beginning with a capital letter.
     Sentence(String),
 }
 
@@ -127,7 +127,7 @@ impl<'a> Advice<'a> {
         if hint.contains('\n') || PROGRAMS.contains(&first) {
             return Self::Command(hint);
         }
-        let mut letters = hint.trim_end_matches('.').chars();
+        let mut letters = hint.chars();
         let first = letters.next().map(char::to_uppercase);
         Self::Sentence(first.into_iter().flatten().chain(letters).collect())
     }
@@ -169,7 +169,7 @@ mod tests {
             ),
             (
                 "Stop it with `dwenv down`.",
-                sentence("Stop it with `dwenv down`"),
+                sentence("Stop it with `dwenv down`."),
             ),
         ] {
             assert_eq!(Advice::of(hint), advice);

@@ -471,7 +471,9 @@ fn remedy_of(hints: &[String]) -> Option<Remedy> {
     let mut commands = Vec::new();
     for hint in hints {
         match Advice::of(hint) {
-            Advice::Sentence(sentence) => sentences.push(sentence),
+            Advice::Sentence(sentence) => {
+                sentences.push(sentence.trim_end_matches('.').to_owned());
+            }
             Advice::Command(command) => commands.push(command.to_owned()),
         }
     }

@@ -314,7 +314,7 @@ mod tests {
              \"/var/run/postgresql/.s.PGSQL.5432\" failed: Connection refused"
         ));
         assert!(!said(
-            "psql: error: FATAL:  sorry, too many clients already"
+            "cluster 17 main 5432\npsql: error: FATAL:  sorry, too many clients already"
         ));
     }
 }
