@@ -360,7 +360,7 @@ fn summary(context: Context, drift: &Drift) -> String {
             "pg_hba.conf lets in more than is declared".to_owned()
         }
         Drift::RulesMissing { addresses } => format!(
-            "The first rules of pg_hba.conf do not let {} in from {}",
+            "The head of pg_hba.conf does not let {} in from {}",
             declared.role,
             addresses.join(", ")
         ),
