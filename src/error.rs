@@ -110,12 +110,69 @@ impl Error {
     }
 }
 
+/// A hint as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice<'a> {
+    /// To be typed as it stands.
+    Command(&'a str),
+    /// Beginning with a capital letter.
+    Sentence(String),
+}
+
+impl<'a> Advice<'a> {
+    #[must_use]
+    pub fn of(hint: &'a str) -> Self {
+        const PROGRAMS: &[&str] = &["cd", "dwenv", "ssh", "ssh-keygen", "sudo"];
+        let first = hint.split_whitespace().next().unwrap_or_default();
+        if hint.contains('\n') || PROGRAMS.contains(&first) {
+            return Self::Command(hint);
+        }
+        let mut letters = hint.chars();
+        let first = letters.next().map(char::to_uppercase);
+        Self::Sentence(first.into_iter().flatten().chain(letters).collect())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.message)?;
         match &self.cause {
             Some(cause) => write!(out, ": {cause}"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_a_command_or_a_sentence() {
+        let sentence = |text: &str| Advice::Sentence(text.to_owned());
+        for (hint, advice) in [
+            (
+                "dwenv up --target vagrant",
+                Advice::Command("dwenv up --target vagrant"),
+            ),
+            (
+                "cd workshop && dwenv up",
+                Advice::Command("cd workshop && dwenv up"),
+            ),
+            (
+                "install it, and open a new terminal",
+                sentence("Install it, and open a new terminal"),
+            ),
+            (
+                "`dwenv up` starts it again",
+                sentence("`dwenv up` starts it again"),
+            ),
+            (
+                "Stop it with `dwenv down`.",
+                sentence("Stop it with `dwenv down`."),
+            ),
+        ] {
+            assert_eq!(Advice::of(hint), advice);
         }
     }
 }

@@ -234,6 +234,16 @@ fn a_sandbox_reboots_and_powers_off_from_inside() {
 }
 
 #[test]
+fn a_unit_killed_in_one_debian_13_lives_on_in_another() {
+    a_killed_unit_is_one_machines_own(Suite::Trixie);
+}
+
+#[test]
+fn a_unit_killed_in_one_debian_12_lives_on_in_another() {
+    a_killed_unit_is_one_machines_own(Suite::Bookworm);
+}
+
+#[test]
 fn docker_postgresql_and_hardened_services_work_in_debian_13() {
     workshop_programs_work(Suite::Trixie);
 }
@@ -264,6 +274,37 @@ fn long_steps_tell_where_they_are_at_least_every_two_seconds() {
             pair[0].2
         );
     }
+}
+
+fn a_killed_unit_is_one_machines_own(suite: Suite) {
+    let lab = Lab::new();
+    let [one, two] = [("one", 10), ("two", 11)].map(|(name, last)| {
+        let machine = lab.up(&Spec {
+            suite,
+            ..lab.spec(name, last)
+        });
+        said(
+            &machine,
+            "sudo systemd-run --quiet --unit=common sleep 1000; \
+             sudo systemd-run --quiet --uid=nobody --unit=common-too sleep 1000",
+        );
+        machine
+    });
+    let state = "systemctl is-active common; systemctl is-system-running --wait";
+    assert_eq!(said(&two, state), "active\nrunning");
+    said(&one, "sudo systemctl kill -s KILL common");
+    let ended =
+        "until systemctl is-failed -q common; do sleep 0.1; done; systemctl is-active common-too";
+    assert_eq!(said(&one, &format!("timeout 20 sh -c '{ended}'")), "active");
+    assert_eq!(said(&two, state), "active\nrunning");
+    // To stop a unit ends whatever stands in its group.
+    said(&one, "sudo systemctl stop common-too");
+    assert_eq!(said(&two, "systemctl is-active common-too"), "active");
+
+    lab.store.down("one", &shown()).unwrap();
+    assert_eq!(said(&two, state), "active\nrunning");
+    lab.store.destroy("two", &shown()).unwrap();
+    assert_host_is_clean(&lab);
 }
 
 fn workshop_programs_work(suite: Suite) {

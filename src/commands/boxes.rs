@@ -9,10 +9,12 @@ use tokio::io::AsyncReadExt;
 use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
+use crate::facts::laptop::Program;
 use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, laptop};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
+use crate::resources::reach::VagrantProgram;
 use crate::resources::system::{Connection, ConnectionFailure};
 use crate::resources::units::Units;
 use crate::resources::{self, Context};
@@ -88,12 +90,25 @@ impl<'a> Remote<'a> {
                 self.tell_tally(transport.as_ref());
                 records
             }
-            Err(error) if matches!(error.kind, ErrorKind::Usage | ErrorKind::Config) => {
-                return Err(error);
+            Err(error) if error.kind == ErrorKind::Config => return Err(error),
+            Err(error) if error.kind == ErrorKind::Usage => {
+                let facts = Facts::new(self.unreached(&error).await);
+                // Whoever has no Vagrant hears that first, before what Vagrant would need besides.
+                return if self.lacks_vagrant(&facts) {
+                    Ok(facts)
+                } else {
+                    Err(error)
+                };
             }
             Err(error) => self.unreached(&error).await,
         };
         Ok(Facts::new(records))
+    }
+
+    fn lacks_vagrant(&self, facts: &Facts) -> bool {
+        let is_vagrants = matches!(self.provider, Provider::Vagrant(_));
+        let vagrant = facts.get::<VagrantProgram>();
+        is_vagrants && !matches!(*vagrant, Ok(VagrantProgram(Program::Version(_))))
     }
 
     /// What the connection has cost, for `-v`.

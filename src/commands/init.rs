@@ -1,6 +1,6 @@
 //! Writes the workshop's files into a folder, for an author to change.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Environment;
 use crate::error::{ExitCode, Result};
@@ -8,12 +8,14 @@ use crate::output::Done;
 use crate::workshop;
 
 pub fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
-    let folder = environment.folder.join(into);
+    // `.` at the end is left out of what is told.
+    let folder: PathBuf = environment.folder.join(into).components().collect();
     let initialised = workshop::init(&folder)?;
     let mut done = Done::new(
         "init",
         match initialised.written.len() {
             0 => format!("All files are in {} already.", folder.display()),
+            1 => format!("1 file was written into {}.", folder.display()),
             count => format!("{count} files were written into {}.", folder.display()),
         },
     );

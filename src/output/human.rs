@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::style::{Label, Style, Symbol, Text, UNBROKEN, columns, put};
 use super::{Done, Listed, Up};
 use crate::doctor::report::{By, Counts, Finding, Report, Scope, Status};
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 use crate::provision::outcome::{ChangeStatus, Difference, Outcome, PlannedChange};
 
 /// Columns before what belongs to a heading.
@@ -754,15 +754,15 @@ pub fn error(out: &mut dyn Write, style: &Style, error: &Error) -> io::Result<()
     Ok(())
 }
 
-/// A hint: a sentence, or a command, which does not begin with a capital letter and is never broken.
+/// A hint: a sentence, or a command, which is never broken.
 fn hint(style: &Style, indent: usize, lead: Text, hang: usize, hint: &str) -> String {
-    let sentence = hint.chars().next().is_some_and(char::is_uppercase) && !hint.contains('\n');
-    if sentence {
-        return style.wrap(indent, hang, &lead.plain(hint));
-    }
+    let command = match Advice::of(hint) {
+        Advice::Sentence(sentence) => return style.wrap(indent, hang, &lead.plain(sentence)),
+        Advice::Command(command) => command,
+    };
     // The command begins where a sentence would.
     let lead = style.wrap(indent, hang, &lead);
-    let command = style.verbatim(hang, Label::Command, hint);
+    let command = style.verbatim(hang, Label::Command, command);
     format!("{} {}", lead.trim_end(), command.trim_start())
 }
 

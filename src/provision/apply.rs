@@ -196,6 +196,12 @@ impl<'a> Teller<'a> {
             )
             .hint("Wait until it has ended, then run the same command again"));
         }
+        if frame.id == script::HELD {
+            let owner = body.trim();
+            self.events.note(format!(
+                "Another run holds this box: {owner}; waiting a moment for it"
+            ));
+        }
         let Some((number, what)) = frame.id.split_once('.') else {
             return Ok(());
         };

@@ -34,9 +34,9 @@ impl Step {
     }
 }
 
-/// Every change is root's, on a system whose names are known. Without both nothing is begun that could not
-/// be ended.
-const FOUNDATIONS: [&str; 2] = ["box.sudo", "box.os"];
+/// What every change needs: a box that answers, root's rights, a system that is known, and room. While one
+/// of them is wanting nothing is changed at all.
+const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk"];
 
 /// Plans every change that the box needs. The facts are afterwards those of the box as it will be.
 #[must_use]
@@ -47,8 +47,11 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
         if check.scope() == Scope::Laptop {
             continue;
         }
-        let mut needs = check.needs.iter().chain(&FOUNDATIONS);
-        if needs.any(|need| blocked.contains(need)) {
+        let mut needs = check.needs.to_vec();
+        if !FOUNDATIONS.contains(&check.id) {
+            needs.extend(FOUNDATIONS);
+        }
+        if needs.iter().any(|need| blocked.contains(need)) {
             blocked.insert(check.id);
             continue;
         }

@@ -13,7 +13,8 @@ use super::plan::Step;
 /// One run at a time holds this file locked on the box; it says who.
 const LOCK: &str = "/run/dwenv.lock";
 
-/// The id of the frame that says who holds the lock.
+/// The ids of the frames that say who holds the lock: while it is waited for, and when that was in vain.
+pub const HELD: &str = "held";
 pub const LOCKED: &str = "locked";
 
 /// The end of a frame's id that says only that a step is still at work.
@@ -24,7 +25,7 @@ const STEP_DEADLINE: u32 = 3600;
 
 /// How long a run waits for the box, in seconds. What an interrupted run left needs a moment to notice that
 /// nobody listens any more.
-const PATIENCE: u32 = 5;
+const PATIENCE: u32 = 10;
 
 /// A step that says nothing for long would not notice that its laptop has gone, and hold the box. So each has
 /// a pulse: once it cannot be passed on, the run ends and lets the box go. (What the step had begun, such as
@@ -70,7 +71,8 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
         "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
          mark={mark}\n{STEPS}\
          exec 8>>{LOCK}\n\
-         flock -w {PATIENCE} 8 || {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}\n\
+         flock -n 8 || {{ frame {HELD} 0 \"$(cat {LOCK})\"; flock -w {PATIENCE} 8 || \
+         {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}; }}\n\
          echo {owner} \"since $(date -u '+%F %T UTC')\" >{LOCK}\n",
         owner = quote::sh(owner),
     );

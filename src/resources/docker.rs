@@ -305,13 +305,17 @@ impl Resource for Docker {
         }
     }
 
-    fn predict(&self, _: Context, facts: &Facts, drift: &Drift) {
+    fn predict(&self, context: Context, facts: &Facts, drift: &Drift) {
         match drift {
             Drift::EngineMissing(packages) => {
                 facts.predict::<Packages>(|known| known.expect(packages.iter().copied()));
                 expect_daemon(facts);
-                facts.predict::<DockerGroup>(|group| group.0 = Some(Vec::new()));
-                facts.predict::<DockerApi>(|api| api.0 = Some(Api::default()));
+                facts.predict::<DockerGroup>(|group| {
+                    group.0.get_or_insert_default();
+                });
+                facts.predict::<DockerApi>(|api| {
+                    api.0.get_or_insert_default();
+                });
             }
             Drift::EngineConflicts(conflicts) => {
                 facts.predict::<Packages>(|known| {
@@ -327,18 +331,18 @@ impl Resource for Docker {
             }
             Drift::DaemonStopped { .. } | Drift::DaemonNotEnabled | Drift::DaemonSilent => {
                 expect_daemon(facts);
-                facts.predict::<DockerApi>(|api| {
-                    api.0.get_or_insert_default();
-                });
+                expect_answer(context, facts);
             }
             Drift::NotInGroup { user } => {
                 facts.predict::<DockerGroup>(|group| {
                     group.0.get_or_insert_default().push(user.clone());
                 });
                 facts.predict::<Login>(|login| login.groups.push(GROUP.to_owned()));
+                expect_answer(context, facts);
             }
             Drift::ImagesMissing(images) => facts.predict::<DockerApi>(|api| {
-                api.0.get_or_insert_default().images.extend(images.clone());
+                let pulled = images.iter().map(|image| with_tag(image));
+                api.0.get_or_insert_default().images.extend(pulled);
             }),
             Drift::EngineTooOld { .. }
             | Drift::DaemonMasked
@@ -361,6 +365,19 @@ fn replace_script(conflicts: &[&str]) -> String {
 fn expect_daemon(facts: &Facts) {
     facts.predict::<Units>(|units| {
         units.0.insert(UNIT.to_owned(), Unit::expected());
+    });
+}
+
+/// Which images a daemon has that did not answer cannot be seen. They are taken to be as declared: the probe
+/// after the change shows whether more is needed.
+fn expect_answer(context: Context, facts: &Facts) {
+    let declared = context.workshop.docker.images.iter();
+    let images = declared.map(|image| with_tag(image)).collect();
+    facts.predict::<DockerApi>(|api| {
+        api.0.get_or_insert(Api {
+            images,
+            ..Api::default()
+        });
     });
 }
 
@@ -443,15 +460,19 @@ fn diff_daemon(facts: &Facts) -> State<Drift> {
         })
     } else if !unit.is_enabled() {
         State::Drifted(Drift::DaemonNotEnabled)
-    } else if may_ask && matches!(facts.get::<DockerApi>().as_ref(), Ok(DockerApi(None))) {
-        State::Drifted(Drift::DaemonSilent)
     } else {
-        State::AsDeclared(match facts.get::<DockerApi>().as_ref() {
-            Ok(DockerApi(Some(api))) if !api.version.is_empty() => {
-                format!("Docker {} answers", api.version)
+        match facts.get::<DockerApi>().as_ref() {
+            // Whoever may not use the socket learns nothing from it.
+            _ if !may_ask => State::AsDeclared(format!("{UNIT} runs")),
+            Ok(DockerApi(None)) => State::Drifted(Drift::DaemonSilent),
+            Ok(DockerApi(Some(api))) if api.version.is_empty() => {
+                State::AsDeclared(format!("{UNIT} runs"))
             }
-            _ => format!("{UNIT} runs"),
-        })
+            Ok(DockerApi(Some(api))) => {
+                State::AsDeclared(format!("Docker {} answers", api.version))
+            }
+            Err(unobserved) => State::from(unobserved),
+        }
     }
 }
 

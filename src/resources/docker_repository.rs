@@ -155,12 +155,15 @@ mv -T "$new" {SOURCES}
             fingerprint = docker.key_fingerprint,
         );
         let old = drift.found.text.clone().unwrap_or_default();
-        Plan::script_reading("Set up Docker's own apt repository", script, text.clone()).showing(
-            vec![Difference {
+        let mut differences = Vec::new();
+        if old != text {
+            differences.push(Difference {
                 subject: SOURCES.to_owned(),
                 text: super::files::unified_diff(SOURCES, &old, &text),
-            }],
-        )
+            });
+        }
+        Plan::script_reading("Set up Docker's own apt repository", script, text)
+            .showing(differences)
     }
 
     fn predict(&self, context: Context, facts: &Facts, drift: &Drift) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::releases;
-use crate::facts::{Fact, Observed, Probe, Question, Records};
+use crate::facts::{Fact, Observed, Probe, Question, Records, Unobserved};
 use crate::workshop::Workshop;
 
 /// Installed packages and their versions. One whose installation was cut short is not among them.
@@ -44,14 +44,29 @@ impl Fact for Packages {
     }
 
     fn observe(records: &Records) -> Observed<Self> {
-        let installed = |line: &str| -> Option<(String, String)> {
-            let mut words = line.split_whitespace();
-            let (name, version, status) = (words.next()?, words.next()?, words.next()?);
-            (status == "ii" || status == "hi").then(|| (name.to_owned(), version.to_owned()))
-        };
-        let text = records.text(Self::PROBE)?;
-        Ok(Self(text.lines().filter_map(installed).collect()))
+        let mut installed = BTreeMap::new();
+        for line in records.text(Self::PROBE)?.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                [name, version, "ii" | "hi"] => {
+                    installed.insert(name.to_owned(), version.to_owned());
+                }
+                // Another state; a package that is only known by name has no version.
+                [_, status] | [_, _, status] if is_status(status) => {}
+                _ => {
+                    return Err(Unobserved(format!(
+                        "dpkg-query's answer is not understood: {line}"
+                    )));
+                }
+            }
+        }
+        Ok(Self(installed))
     }
+}
+
+/// What is wished, what is, and perhaps an error, a letter each.
+fn is_status(word: &str) -> bool {
+    matches!(word.len(), 2 | 3) && word.chars().all(|c| c.is_ascii_alphabetic())
 }
 
 /// The upstream part of a Debian version, such as `26.1.5` of `5:26.1.5+dfsg1-9+b2`.

@@ -131,9 +131,15 @@ impl Resource for Ports {
         let listeners = observed!(facts, Listeners);
         let port = Self::port(check, context.workshop);
         let is_postgres = check.id == POSTGRES;
-        let server_pid = match facts.get::<Units>().as_ref() {
-            Ok(units) => units.get(&context.workshop.server.unit).main_pid,
-            Err(_) => 0,
+        let Some(first) = listeners.on(port).next() else {
+            return State::AsDeclared("free".to_owned());
+        };
+        let server_pid = if is_postgres {
+            0
+        } else {
+            observed!(facts, Units)
+                .get(&context.workshop.server.unit)
+                .main_pid
         };
         let ours = |listener: &&Listener| {
             if is_postgres {
@@ -142,9 +148,8 @@ impl Resource for Ports {
                 server_pid != 0 && listener.pid == server_pid
             }
         };
-        let stranger = listeners.on(port).find(|listener| !ours(listener));
-        match (stranger, listeners.on(port).next()) {
-            (Some(holder), _) => State::Drifted(Stranger {
+        match listeners.on(port).find(|listener| !ours(listener)) {
+            Some(holder) => State::Drifted(Stranger {
                 port,
                 holder: holder.clone(),
                 container: container_on(port, facts),
@@ -154,11 +159,7 @@ impl Resource for Ports {
                     "the server"
                 },
             }),
-            (None, Some(holder)) => State::AsDeclared(format!(
-                "held by our {} (pid {})",
-                holder.process, holder.pid
-            )),
-            (None, None) => State::AsDeclared("free".to_owned()),
+            None => State::AsDeclared(format!("held by our {} (pid {})", first.process, first.pid)),
         }
     }
 
@@ -167,10 +168,7 @@ impl Resource for Ports {
             status: Status::Fail,
             summary: format!("Port {} is held by {}", drift.port, drift.name()),
             remedy: Some(Remedy {
-                text: format!(
-                    "In the box, end it if it is not needed, then start {} again",
-                    drift.service
-                ),
+                text: drift.remedy(),
                 commands: vec![
                     drift.command(facts),
                     format!("dwenv provision --target {}", context.target),
@@ -195,17 +193,36 @@ impl Stranger {
     fn name(&self) -> String {
         match &self.container {
             Some(container) => format!("the container {container}"),
-            None if self.holder.pid == 0 => "something that cannot be seen".to_owned(),
+            None if self.is_unseen() => "something that cannot be seen".to_owned(),
             None => format!("{} (pid {})", self.holder.process, self.holder.pid),
         }
     }
 
+    /// Whether no process is named: the kernel itself holds the port, or a process of another namespace.
+    fn is_unseen(&self) -> bool {
+        self.container.is_none() && self.holder.pid == 0
+    }
+
+    fn remedy(&self) -> String {
+        if self.is_unseen() {
+            return format!(
+                "Restart the box, which ends whatever it is, then start {} again",
+                self.service
+            );
+        }
+        format!(
+            "In the box, end it if it is not needed, then start {} again",
+            self.service
+        )
+    }
+
     fn command(&self, facts: &Facts) -> String {
         let root = matches!(facts.get::<Login>().as_ref(), Ok(login) if login.uid == 0);
+        let sudo = if root { "" } else { "sudo " };
         match &self.container {
             Some(container) => format!("docker stop {container}"),
-            None if root => format!("kill {}", self.holder.pid),
-            None => format!("sudo kill {}", self.holder.pid),
+            None if self.is_unseen() => format!("{sudo}reboot"),
+            None => format!("{sudo}kill {}", self.holder.pid),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use semver::Version;
 
+use super::system::Connection;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::laptop::Program;
@@ -27,7 +28,7 @@ const PROGRAM_CHECKS: &[Check] = &[
     Check {
         id: "laptop.virtualbox",
         title: "VirtualBox is installed, new enough, and known to this Vagrant",
-        needs: &[],
+        needs: &[VAGRANT],
         probe: "virtualbox",
     },
 ];
@@ -99,6 +100,11 @@ pub enum ProgramDrift {
         vagrant: Version,
         needed: Option<Version>,
     },
+    /// Both are newer than the table of which drives which.
+    NotInTable {
+        virtualbox: Version,
+        vagrant: Version,
+    },
 }
 
 impl Resource for LaptopPrograms {
@@ -134,21 +140,23 @@ impl Resource for LaptopPrograms {
             (Program::Version(virtualbox), Ok(VagrantProgram(Program::Version(vagrant))))
                 if *virtualbox >= wanted.virtualbox =>
             {
-                diff_pair(virtualbox, vagrant)
+                diff_pair(virtualbox, vagrant, facts)
             }
             _ => diff_program("VirtualBox", program, &wanted.virtualbox),
         }
     }
 
-    fn judge(&self, _: Context, _: &Facts, drift: &ProgramDrift) -> Judgement {
+    fn judge(&self, context: Context, _: &Facts, drift: &ProgramDrift) -> Judgement {
+        let mut status = Status::Fail;
+        let mut commands = Vec::new();
         let (summary, text) = match drift {
             ProgramDrift::NotInstalled(name) => (
                 format!("{name} is not installed, or not on the PATH"),
-                format!("Install {name} from its maker's download page, then open a new terminal"),
+                format!("Install it from {}, then open a new terminal", page(name)),
             ),
             ProgramDrift::Broken { name, said } => (
                 format!("{name} is there, but does not work: {said}"),
-                format!("Install {name} again"),
+                format!("Install it again, from {}", page(name)),
             ),
             ProgramDrift::TooOld {
                 name,
@@ -156,7 +164,7 @@ impl Resource for LaptopPrograms {
                 wanted,
             } => (
                 format!("{name} is {found}; the workshop needs {wanted} or newer"),
-                format!("Install a newer {name} from its maker's download page"),
+                format!("Install a newer one from {}", page(name)),
             ),
             ProgramDrift::Mismatch {
                 virtualbox,
@@ -165,20 +173,37 @@ impl Resource for LaptopPrograms {
             } => (
                 format!("Vagrant {vagrant} does not know VirtualBox {virtualbox}"),
                 match needed {
-                    Some(needed) => format!("Install Vagrant {needed} or newer"),
+                    Some(needed) => {
+                        format!("Install Vagrant {needed} or newer from {}", page("Vagrant"))
+                    }
                     None => {
-                        "No Vagrant that dwenv knows of supports it: install an older VirtualBox"
+                        "No Vagrant that dwenv knows of supports it: install an older VirtualBox \
+                             from https://www.virtualbox.org/wiki/Download_Old_Builds"
                             .to_owned()
                     }
                 },
             ),
+            ProgramDrift::NotInTable {
+                virtualbox,
+                vagrant,
+            } => {
+                status = Status::Unknown;
+                commands.push(format!("dwenv up --target {}", context.target));
+                (
+                    format!(
+                        "Whether Vagrant {vagrant} knows VirtualBox {virtualbox} is not in dwenv's table of {}",
+                        compat::as_of().0
+                    ),
+                    "Try it; if Vagrant refuses this VirtualBox, install an older one".to_owned(),
+                )
+            }
         };
         Judgement {
-            status: Status::Fail,
+            status,
             summary,
             remedy: Some(Remedy {
                 text,
-                commands: Vec::new(),
+                commands,
                 by: By::You,
             }),
         }
@@ -204,25 +229,40 @@ fn diff_program(name: &'static str, program: Program, wanted: &Version) -> State
     }
 }
 
-fn diff_pair(virtualbox: &Version, vagrant: &Version) -> State<ProgramDrift> {
-    let needed = match compat::supports(vagrant, virtualbox) {
+fn diff_pair(virtualbox: &Version, vagrant: &Version, facts: &Facts) -> State<ProgramDrift> {
+    let (virtualbox, vagrant) = (virtualbox.clone(), vagrant.clone());
+    let needed = match compat::supports(&vagrant, &virtualbox) {
         Support::Yes => {
             return State::AsDeclared(format!("VirtualBox {virtualbox}, Vagrant {vagrant}"));
         }
         Support::NeedsVagrant(needed) => Some(needed),
-        Support::UnknownSeries if vagrant > compat::as_of().1 => {
-            return State::Unknown(format!(
-                "whether Vagrant {vagrant} knows VirtualBox {virtualbox} is not in dwenv's table of {}",
-                compat::as_of().0
-            ));
+        Support::UnknownSeries if vagrant > *compat::as_of().1 => {
+            // What no table says is proved by a box that answers.
+            if matches!(facts.get::<Connection>().as_ref(), Ok(Connection(None))) {
+                return State::AsDeclared(format!(
+                    "VirtualBox {virtualbox}, and Vagrant {vagrant} made a box with it"
+                ));
+            }
+            return State::Drifted(ProgramDrift::NotInTable {
+                virtualbox,
+                vagrant,
+            });
         }
         Support::UnknownSeries => None,
     };
     State::Drifted(ProgramDrift::Mismatch {
-        virtualbox: virtualbox.clone(),
-        vagrant: vagrant.clone(),
+        virtualbox,
+        vagrant,
         needed,
     })
+}
+
+/// Where its maker has it.
+fn page(program: &str) -> &'static str {
+    match program {
+        "Vagrant" => "https://developer.hashicorp.com/vagrant/install",
+        _ => "https://www.virtualbox.org/wiki/Downloads",
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

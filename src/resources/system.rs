@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::releases::{self, Release};
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
+use crate::error::Advice;
 use crate::facts::program;
 use crate::facts::{Fact, Facts, Observed, Probe, Question, RecordStatus, Records, Unobserved};
 use crate::workshop::Workshop;
@@ -147,10 +148,14 @@ impl Fact for Login {
                 .ok_or_else(garbled)?,
             home: home.to_owned(),
             groups: field("groups=").map(names).unwrap_or_default(),
-            elevated: elevated == "yes",
+            elevated: match elevated {
+                "yes" => true,
+                "no" => false,
+                _ => return Err(garbled()),
+            },
             sudo_said: said
                 .lines()
-                .find(|line| line.starts_with("sudo:"))
+                .rfind(|line| line.starts_with("sudo:"))
                 .unwrap_or("")
                 .to_owned(),
         })
@@ -192,14 +197,21 @@ impl Fact for Os {
     }
 
     fn observe(records: &Records) -> Observed<Self> {
-        let mut lines = records.text(Self::PROBE)?.lines().map(str::to_owned);
+        let text = records.text(Self::PROBE)?;
+        let mut lines = text.lines().map(str::to_owned);
         let mut next = || lines.next().unwrap_or_default();
-        Ok(Self {
+        let os = Self {
             id: next(),
             version: next(),
             pretty_name: next(),
             codename: next(),
-        })
+        };
+        if os.id.is_empty() || os.pretty_name.is_empty() {
+            return Err(Unobserved(format!(
+                "os-release's answer is not understood: {text}"
+            )));
+        }
+        Ok(os)
     }
 }
 
@@ -262,7 +274,8 @@ impl Fact for Clock {
             .trim()
             .parse()
             .map_err(|_| Unobserved(format!("date's answer is not understood: {text}")))?;
-        Ok(Self(theirs - i64::try_from(records.taken_at).unwrap_or(0)))
+        let ours = i64::try_from(records.taken_at).unwrap_or(0);
+        Ok(Self(theirs.saturating_sub(ours)))
     }
 }
 
@@ -298,11 +311,7 @@ impl Resource for System {
                 // Not a fault of the box that anybody has seen: it could not be asked.
                 status: Status::Unknown,
                 summary: failure.message.clone(),
-                remedy: Some(Remedy {
-                    text: failure.hints.join(". "),
-                    commands: Vec::new(),
-                    by: By::You,
-                }),
+                remedy: remedy_of(&failure.hints),
             },
             Drift::NoRoot { user, said } => Judgement {
                 status: Status::Fail,
@@ -311,8 +320,9 @@ impl Resource for System {
                     text: format!(
                         "Log in to the box as somebody who may, and allow {user} to use sudo"
                     ),
+                    // sudo passes over files whose names hold a dot, and names of users may.
                     commands: vec![format!(
-                        "echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/{user}"
+                        "echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/workshop"
                     )],
                     by: By::Organiser,
                 }),
@@ -338,8 +348,8 @@ impl Resource for System {
                     Status::Warn
                 },
                 summary: format!(
-                    "The box's clock is {} s {} the laptop's",
-                    seconds.unsigned_abs(),
+                    "The box's clock is {} {} the laptop's",
+                    span(seconds.unsigned_abs()),
                     if *seconds > 0 { "ahead of" } else { "behind" }
                 ),
                 remedy: Some(Remedy {
@@ -351,7 +361,7 @@ impl Resource for System {
         }
     }
 
-    fn plan(&self, _: Context, facts: &Facts, drift: &Drift) -> Plan {
+    fn plan(&self, _: Context, _: &Facts, drift: &Drift) -> Plan {
         match drift {
             Drift::NotReached(failure) => Plan::leave(failure.message.clone()),
             Drift::NoRoot { user, said } => Plan::leave(format!(
@@ -364,11 +374,12 @@ impl Resource for System {
             Drift::DiskFull { mount, .. } | Drift::DiskScarce { mount, .. } => {
                 Plan::leave(format!("dwenv deletes nothing to make room on {mount}"))
             }
-            Drift::ClockOff { .. } => Plan::script(
+            // By the difference: the laptop's clock goes on while somebody reads the plan.
+            Drift::ClockOff { seconds } => Plan::script(
                 "Set the clock from the laptop's, and keep it by NTP",
                 format!(
-                    "timedatectl set-ntp true 2>/dev/null || true\ndate -u -s @{}",
-                    facts.records().taken_at
+                    "timedatectl set-ntp true 2>/dev/null || true\n\
+                     date -u -s \"@$(($(date +%s) - ({seconds})))\""
                 ),
             ),
         }
@@ -442,7 +453,8 @@ fn judge_disk(status: Status, mount: &str, free_kb: u64) -> Judgement {
         status,
         summary: format!("Only {} are free on {mount}", gigabytes(free_kb)),
         remedy: Some(Remedy {
-            text: "Delete what is not needed; look first at what Docker and apt keep".to_owned(),
+            text: "In the box, delete what is not needed; look first at what Docker, apt and the journal keep"
+                .to_owned(),
             commands: vec![
                 "docker system df".to_owned(),
                 "sudo apt-get clean".to_owned(),
@@ -450,6 +462,39 @@ fn judge_disk(status: Status, mount: &str, free_kb: u64) -> Judgement {
             ],
             by: By::You,
         }),
+    }
+}
+
+/// What to do next where there is no connection: sentences in one text, commands apart.
+fn remedy_of(hints: &[String]) -> Option<Remedy> {
+    let mut sentences = Vec::new();
+    let mut commands = Vec::new();
+    for hint in hints {
+        match Advice::of(hint) {
+            Advice::Sentence(sentence) => {
+                sentences.push(sentence.trim_end_matches('.').to_owned());
+            }
+            Advice::Command(command) => commands.push(command.to_owned()),
+        }
+    }
+    (!hints.is_empty()).then(|| Remedy {
+        text: if sentences.is_empty() {
+            "Try this".to_owned()
+        } else {
+            sentences.join(". ")
+        },
+        commands,
+        by: By::You,
+    })
+}
+
+/// A span of time as a person says it, in one unit.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 

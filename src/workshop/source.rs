@@ -64,9 +64,13 @@ pub fn load(file: &Path) -> Result<Workshop> {
     declaration::read(Some(&document), Some(file.to_owned()))
 }
 
-/// The file as errors name it: `config.toml`, not `./config.toml`.
+/// The file as errors name it: `config.toml`, not `./config.toml`, nor with the folder that one is in.
 fn shown(file: &Path) -> String {
-    let file = file.strip_prefix(".").unwrap_or(file);
+    let here = std::env::current_dir().unwrap_or_default();
+    let file = [Path::new("."), &here]
+        .iter()
+        .find_map(|folder| file.strip_prefix(folder).ok())
+        .unwrap_or(file);
     file.display().to_string()
 }
 

@@ -23,6 +23,7 @@ pub struct Lab {
     folder: Option<tempfile::TempDir>,
     network: [u8; 3],
     bridges: Mutex<BTreeSet<String>>,
+    machines: Mutex<BTreeSet<String>>,
     // Bound, so that no test that runs at the same time takes the same network.
     _claim: UnixListener,
 }
@@ -44,6 +45,7 @@ impl Lab {
             folder: Some(folder),
             network,
             bridges: Mutex::default(),
+            machines: Mutex::default(),
             _claim: claim,
         }
     }
@@ -81,7 +83,33 @@ impl Lab {
         let name = |path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
         let names = records.flatten().filter_map(|entry| name(entry.path()));
         self.bridges.lock().expect("no poison").extend(names);
+        let called = self.called(&spec.name);
+        self.machines.lock().expect("no poison").insert(called);
         machine
+    }
+
+    /// What a running machine is called on the host.
+    pub fn called(&self, name: &str) -> String {
+        let record = self.folder().join(format!("machines/{name}/run/run.json"));
+        let record = fs::read(record).expect("a record of what runs");
+        let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+        record["name"].as_str().expect("a name").to_owned()
+    }
+
+    /// The control groups on the host that are named after this lab's machines.
+    pub fn groups(&self) -> Vec<PathBuf> {
+        let names = self.machines.lock().expect("no poison");
+        let mut found = Vec::new();
+        let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+        while let Some(folder) = folders.pop() {
+            if names.iter().any(|name| folder.ends_with(name)) {
+                found.push(folder.clone());
+            }
+            let below = fs::read_dir(folder).into_iter().flatten().flatten();
+            let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.extend(below.map(|entry| entry.path()));
+        }
+        found
     }
 
     /// The bridges that this lab's machines ever had.
@@ -192,7 +220,7 @@ pub fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Nothing of the lab's is left on the host: no interface, rule, process.
+/// Nothing of the lab's is left on the host: no interface, rule, process, control group.
 pub fn assert_host_is_clean(lab: &Lab) {
     let network = lab.network();
     let subnet = network.trim_end_matches("0/24");
@@ -212,6 +240,7 @@ pub fn assert_host_is_clean(lab: &Lab) {
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         assert!(!line.contains(&folder), "{} {line}", process.display());
     }
+    assert_eq!(lab.groups(), [""; 0].map(PathBuf::from));
     for name in names_in(&lab.folder().join("machines")) {
         assert_eq!(inits(&lab.folder().join("machines").join(name)), [0; 0]);
     }

@@ -31,11 +31,19 @@ pub struct Server {
     /// As `server_version_num` has it: 170004 is 17.4. 0 where it is only predicted.
     pub version: u32,
     pub listen: String,
+    /// Whether the server has read `pg_hba.conf` since it was last written.
+    #[serde(default = "yes")]
+    pub rules_loaded: bool,
     pub rules: Vec<Rule>,
     pub role: Option<Role>,
     pub database: Option<Database>,
+    /// Those of the workshop's database; `None` when it could not be asked.
     #[serde(skip)]
-    pub tables: Vec<ObservedTable>,
+    pub tables: Option<Vec<ObservedTable>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A line of `pg_hba_file_rules`.
@@ -117,6 +125,13 @@ impl From<&Column> for ObservedColumn {
 impl Clusters {
     pub const PROBE: &str = "postgres";
 
+    /// Whether no server is behind the socket. One that was killed leaves its socket there.
+    #[must_use]
+    pub fn nobody_listens(&self) -> bool {
+        let gone = ["Connection refused", "No such file or directory"];
+        self.said.is_empty() || gone.iter().any(|words| self.said.contains(words))
+    }
+
     #[must_use]
     pub fn on_port(&self, port: u16) -> Option<&Cluster> {
         self.clusters.iter().find(|cluster| cluster.port == port)
@@ -151,19 +166,30 @@ impl Fact for Clusters {
     fn observe(records: &Records) -> Observed<Self> {
         let text = records.text(Self::PROBE)?;
         let mut clusters = Self::default();
-        let mut tables = Vec::new();
+        let mut tables = None;
         for line in text.lines() {
             let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
             if let Some(rest) = line.strip_prefix("cluster ") {
-                clusters.clusters.extend(read_cluster(rest));
+                let cluster = read_cluster(rest).ok_or_else(|| {
+                    Unobserved(format!(
+                        "what a cluster is called is not understood: {rest}"
+                    ))
+                })?;
+                clusters.clusters.push(cluster);
             } else if let Some(json) = line.strip_prefix("server ") {
                 clusters.server = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("tables ") {
-                tables = serde_json::from_str(json).map_err(garbled)?;
+                tables = Some(serde_json::from_str(json).map_err(garbled)?);
             } else {
                 clusters.said.push_str(line);
                 clusters.said.push('\n');
             }
+        }
+        if clusters.clusters.is_empty() && !clusters.said.is_empty() {
+            return Err(Unobserved(format!(
+                "the list of clusters is not understood: {}",
+                clusters.said.trim()
+            )));
         }
         if let Some(server) = &mut clusters.server {
             server.tables = tables;
@@ -193,6 +219,7 @@ fn questions(workshop: &Workshop) -> String {
         r"SELECT 'server ' || json_build_object(
   'version', current_setting('server_version_num')::int,
   'listen', current_setting('listen_addresses'),
+  'rules_loaded', (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time(),
   'rules', (SELECT coalesce(json_agg(json_build_object('line', line_number, 'type', type,
       'databases', database, 'roles', user_name, 'address', address, 'netmask', netmask,
       'method', auth_method, 'error', error) ORDER BY line_number), '[]') FROM pg_hba_file_rules),
@@ -266,5 +293,28 @@ impl Fact for RoleLogin {
             Some(RecordStatus::Refused(_)) => Ok(Self(None)),
             _ => records.text(Self::PROBE).map(|_| Self(None)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Record;
+
+    #[test]
+    fn a_socket_that_a_killed_server_left_is_no_server() {
+        let said = |text: &str| {
+            let mut records = Records::default();
+            records.insert(Clusters::PROBE, Record::done(text));
+            Clusters::observe(&records).unwrap().nobody_listens()
+        };
+        assert!(said("cluster 17 main 5432"));
+        assert!(said(
+            "cluster 17 main 5432\npsql: error: connection to server on socket \
+             \"/var/run/postgresql/.s.PGSQL.5432\" failed: Connection refused"
+        ));
+        assert!(!said(
+            "cluster 17 main 5432\npsql: error: FATAL:  sorry, too many clients already"
+        ));
     }
 }

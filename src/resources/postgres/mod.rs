@@ -74,6 +74,7 @@ pub enum Drift {
     Deaf,
     RulesBroken { line: u32, error: String },
     RulesMissing { addresses: Vec<String> },
+    RulesNotLoaded,
     RoleMissing,
     RoleUnsuitable { what: &'static str },
     PasswordRefused { said: String },
@@ -113,7 +114,7 @@ impl Resource for Postgres {
                     "box.postgres.listen" => diff_listen(context, &server, facts),
                     "box.postgres.role" => diff_role(context, &server, facts),
                     "box.postgres.database" => diff_database(context, &server),
-                    _ => diff_schema(context, &server),
+                    _ => diff_schema(context, server),
                 }
             }
         }
@@ -175,7 +176,7 @@ fn diff_running(context: Context, facts: &Facts) -> State<Drift> {
         (None, Some(other)) => State::Drifted(Drift::OtherPort {
             cluster: other.clone(),
         }),
-        (Some(cluster), _) if clusters.server.is_none() && clusters.said.is_empty() => {
+        (Some(cluster), _) if clusters.server.is_none() && clusters.nobody_listens() => {
             State::Drifted(Drift::Stopped {
                 cluster: cluster.clone(),
             })
@@ -243,7 +244,9 @@ fn diff_listen(context: Context, server: &Server, facts: &Facts) -> State<Drift>
     let surplus = blocks
         .iter()
         .any(|block| !declared.allow_from.contains(block));
-    if addresses.is_empty() && !surplus {
+    if addresses.is_empty() && !surplus && !server.rules_loaded {
+        State::Drifted(Drift::RulesNotLoaded)
+    } else if addresses.is_empty() && !surplus {
         State::AsDeclared(format!(
             "listens on {}, lets in {}",
             server.listen,
@@ -271,13 +274,20 @@ fn diff_role(context: Context, server: &Server, facts: &Facts) -> State<Drift> {
             "{} logs in with its password",
             context.workshop.postgres.role
         )),
-        // Class 28 is a refused login; any other refusal comes after the password was accepted.
+        // Class 28 is a refused login.
         Some(Err(refusal)) if refusal.code.starts_with("28") => {
             State::Drifted(Drift::PasswordRefused {
                 said: refusal.message,
             })
         }
-        Some(Err(refusal)) => State::AsDeclared(format!("logs in ({})", refusal.message)),
+        // These come after the password was accepted: no such database, none that one may enter.
+        Some(Err(refusal)) if ["3D000", "42501", "55000"].contains(&refusal.code.as_str()) => {
+            State::AsDeclared(format!("logs in ({})", refusal.message))
+        }
+        Some(Err(refusal)) => State::Unknown(format!(
+            "PostgreSQL did not get to the password: {}",
+            refusal.message
+        )),
         None => State::Unknown("the box let no login to PostgreSQL through".to_owned()),
     }
 }
@@ -293,9 +303,13 @@ fn diff_database(context: Context, server: &Server) -> State<Drift> {
     }
 }
 
-fn diff_schema(context: Context, server: &Server) -> State<Drift> {
+fn diff_schema(context: Context, server: Server) -> State<Drift> {
     let declared = &context.workshop.postgres;
-    let drifts = schema::differences(&declared.tables, &server.tables, &declared.role);
+    let Some(tables) = server.tables else {
+        let database = &declared.database;
+        return State::Unknown(format!("{database} does not say what tables it has"));
+    };
+    let drifts = schema::differences(&declared.tables, &tables, &declared.role);
     if drifts.is_empty() {
         let names: Vec<&str> = declared
             .tables
@@ -339,11 +353,14 @@ fn summary(context: Context, drift: &Drift) -> String {
         Drift::RulesBroken { line, error } => {
             format!("pg_hba.conf is wrong in line {line}: {error}")
         }
+        Drift::RulesNotLoaded => {
+            "PostgreSQL has not read pg_hba.conf since it was last written".to_owned()
+        }
         Drift::RulesMissing { addresses } if addresses.is_empty() => {
             "pg_hba.conf lets in more than is declared".to_owned()
         }
         Drift::RulesMissing { addresses } => format!(
-            "pg_hba.conf does not let {} in from {}",
+            "The first rules of pg_hba.conf do not let {} in from {}",
             declared.role,
             addresses.join(", ")
         ),
@@ -370,10 +387,12 @@ fn remedy_text(drift: &Drift) -> &'static str {
         Drift::TooOld { .. } => "Use a box with a newer release",
         Drift::NoCluster => "Make the cluster",
         Drift::OtherPort { .. } => "Give the cluster the declared port",
-        Drift::Stopped { .. } | Drift::NotEnabled => "In the box, start it and keep it started",
+        Drift::Stopped { .. } | Drift::NotEnabled => "Start it, and keep it started",
         Drift::Unusable { .. } => "In the box, see what it says, and start it again",
-        Drift::Deaf => "In the box, start it again",
-        Drift::Listen { .. } | Drift::RulesMissing { .. } => "Let the laptop and the containers in",
+        Drift::Deaf => "Start it again",
+        Drift::Listen { .. } | Drift::RulesMissing { .. } | Drift::RulesNotLoaded => {
+            "Let the laptop and the containers in"
+        }
         Drift::RulesBroken { .. } => {
             "In the box, mend that line; until then no change takes effect"
         }
@@ -381,12 +400,28 @@ fn remedy_text(drift: &Drift) -> &'static str {
             "Make the role as declared, with its password"
         }
         Drift::DatabaseMissing | Drift::DatabaseOwner { .. } => "Make the database as declared",
+        Drift::Schema(drifts) if drifts.iter().any(loses) => {
+            "In the box, change the column by hand: turning its type could lose what is in the rows"
+        }
         Drift::Schema(_) => "Mend the tables; no row is lost",
     }
 }
 
+/// Whether provision leaves it, because mending it could lose what is in the rows.
+fn loses(drift: &SchemaDrift) -> bool {
+    drift.mend("").is_err()
+}
+
 fn remedy_commands(context: Context, drift: &Drift) -> (Vec<String>, By) {
+    let declared = &context.workshop.postgres;
     match drift {
+        Drift::Schema(drifts) if drifts.iter().any(loses) => (
+            vec![format!(
+                "sudo -u postgres psql -p {} {}",
+                declared.port, declared.database
+            )],
+            By::You,
+        ),
         Drift::TooOld { .. } => (Vec::new(), By::Organiser),
         Drift::RulesBroken { .. } => (
             vec![

@@ -3,6 +3,7 @@
 use super::super::change::Plan;
 use super::super::packages::Packages;
 use super::super::releases;
+use super::super::server::expect_database;
 use super::super::units::{Unit, Units};
 use super::Drift;
 use super::facts::{
@@ -23,7 +24,8 @@ fn cluster_unit(port: u16) -> String {
     format!(
         r#"unit=
 for conf in /etc/postgresql/*/*/postgresql.conf; do
-  grep -Eq '^[[:space:]]*port[[:space:]]*=[[:space:]]*{port}([^0-9]|$)' "$conf" || continue
+  found=$(sed -n 's/^[[:space:]]*port[[:space:]]*=[[:space:]]*\([0-9]*\).*/\1/p' "$conf")
+  [ "${{found:-5432}}" = {port} ] || continue
   folder=${{conf%/*}}; rest=${{folder#/etc/postgresql/}}; unit=postgresql@${{rest%/*}}-${{rest#*/}}
 done
 [ -n "$unit" ] || {{ echo "no PostgreSQL cluster has port {port}" >&2; exit 1; }}
@@ -33,8 +35,9 @@ done
 
 /// psql in a script of a change: stops at the first error.
 fn psql(port: u16, database: &str) -> String {
+    // A transaction that somebody left open would hold up the change, and everybody behind it.
     format!(
-        "{PSQL} -v ON_ERROR_STOP=1 -p {port} -d {}",
+        "PGOPTIONS='-c lock_timeout=10s' {PSQL} -v ON_ERROR_STOP=1 -p {port} -d {}",
         quote::sh(database)
     )
 }
@@ -84,7 +87,9 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             format!("{}systemctl restart \"$unit\"", cluster_unit(port)),
         ),
         // One change for both: a declaration of who gets in is never in effect by halves.
-        Drift::Listen { .. } | Drift::RulesMissing { .. } => let_in(declared),
+        Drift::Listen { .. } | Drift::RulesMissing { .. } | Drift::RulesNotLoaded => {
+            let_in(declared)
+        }
         Drift::RoleMissing
         | Drift::RoleUnsuitable { .. }
         | Drift::PasswordRefused { .. }
@@ -140,7 +145,11 @@ fn let_in(declared: &Postgres) -> Plan {
     let script = format!(
         r#"{unit}psql() {{ {psql} "$@"; }}
 hba=$(psql -c 'SHOW hba_file' </dev/null)
-{{ cat; sed '/^{BLOCK_BEGIN}/,/^{BLOCK_END}/d' "$hba"; }} >"$hba.dwenv-new"
+block=$(cat)
+case $block in *"{BLOCK_END}") ;; *) echo "the rules did not come whole" >&2; exit 1 ;; esac
+# Without its last line nobody can say where the old block ends: then its rules stay, below the new ones.
+if grep -q '^{BLOCK_END}' "$hba"; then drop='/^{BLOCK_BEGIN}/,/^{BLOCK_END}/d'; else drop='/^{BLOCK_BEGIN}/d'; fi
+{{ printf '%s\n' "$block"; sed "$drop" "$hba"; }} >"$hba.dwenv-new"
 chown --reference="$hba" "$hba.dwenv-new"
 chmod --reference="$hba" "$hba.dwenv-new"
 sync "$hba.dwenv-new"
@@ -199,7 +208,7 @@ fn create_database(declared: &Postgres, facts: &Facts, drift: &Drift) -> Plan {
         postgres_protocol::password::scram_sha_256(declared.password.reveal().as_bytes());
     let prelude = |password: &str| {
         format!(
-            "\\set role {}\n\\set database {}\n\\set password {password}\n",
+            "SET log_statement = 'none';\nSET log_min_error_statement = 'panic';\n\\set role {}\n\\set database {}\n\\set password {password}\n",
             quote::sql(&declared.role),
             quote::sql(&declared.database)
         )
@@ -278,11 +287,17 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect_running(declared, facts, as_declared(declared));
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
         }
-        Drift::Listen { .. } | Drift::RulesMissing { .. } => expect(facts, |server| {
-            let after = as_declared(declared);
-            server.listen = after.listen;
-            server.rules = after.rules;
-        }),
+        Drift::Listen { .. } | Drift::RulesMissing { .. } | Drift::RulesNotLoaded => {
+            expect(facts, |server| {
+                let after = as_declared(declared);
+                server.rules_loaded = true;
+                if server.listen != after.listen {
+                    server.version = after.version;
+                }
+                server.listen = after.listen;
+                server.rules = after.rules;
+            })
+        }
         Drift::RoleMissing
         | Drift::RoleUnsuitable { .. }
         | Drift::PasswordRefused { .. }
@@ -291,17 +306,27 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect(facts, |server| {
                 let after = as_declared(declared);
                 server.role = after.role;
-                server.database = server.database.take().or(after.database);
+                if server.database.is_none() {
+                    server.database = after.database;
+                    server.tables = Some(Vec::new());
+                }
             });
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
         }
         Drift::DatabaseOwner { .. } => expect(facts, |server| {
             server.database = as_declared(declared).database;
         }),
-        Drift::Schema(_) => expect(facts, |server| server.tables = as_declared(declared).tables),
-        Drift::Deaf => facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(()))),
+        Drift::Schema(_) => expect(facts, |server| {
+            server.tables = as_declared(declared).tables;
+        }),
+        // Version 0 says that its sockets cannot be seen yet.
+        Drift::Deaf => {
+            expect(facts, |server| server.version = 0);
+            facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
+        }
         Drift::TooOld { .. } | Drift::Unusable { .. } | Drift::RulesBroken { .. } => {}
     }
+    expect_database(facts);
 }
 
 fn expect(facts: &Facts, change: impl FnOnce(&mut Server)) {
@@ -341,6 +366,7 @@ fn as_declared(declared: &Postgres) -> Server {
     Server {
         version: 0,
         listen: declared.listen_addresses.clone(),
+        rules_loaded: true,
         rules: declared.allow_from.iter().map(rule).collect(),
         role: Some(Role {
             can_login: true,
@@ -349,6 +375,6 @@ fn as_declared(declared: &Postgres) -> Server {
         database: Some(Database {
             owner: declared.role.clone(),
         }),
-        tables: declared.tables.iter().map(table).collect(),
+        tables: Some(declared.tables.iter().map(table).collect()),
     }
 }

@@ -204,7 +204,11 @@ fn definition(column: &Column) -> String {
     let mut text = quote::sql_identifier(&column.name);
     match &column.default {
         // A serial column makes the sequence that its default names.
-        Some(default) if counts(default) => text.push_str(" serial"),
+        Some(default) if counts(default) => text.push_str(match column.data_type.as_str() {
+            "bigint" => " bigserial",
+            "smallint" => " smallserial",
+            _ => " serial",
+        }),
         Some(default) => text.push_str(&format!(" {} DEFAULT {default}", column.data_type)),
         None => text.push_str(&format!(" {}", column.data_type)),
     }

@@ -96,8 +96,26 @@ pub fn summary_of_all(drifts: &[FileDrift]) -> String {
             None => groups.push((how, vec![&drift.file.path])),
         }
     }
-    let words = |(how, paths): &(String, Vec<&str>)| format!("{how}: {}", paths.join(", "));
+    let words = |(how, paths): &(String, Vec<&str>)| match paths[..] {
+        [path] => format!("{how}: {path}"),
+        _ => in_one_folder(how, paths),
+    };
     groups.iter().map(words).collect::<Vec<_>>().join("; ")
+}
+
+/// Several paths, their folder named once where they share one.
+fn in_one_folder(how: &str, paths: &[&str]) -> String {
+    let split: Vec<(&str, &str)> = paths
+        .iter()
+        .filter_map(|path| path.rsplit_once('/'))
+        .collect();
+    match split.first() {
+        Some((folder, _)) if split.iter().all(|(other, _)| other == folder) => {
+            let names: Vec<&str> = split.iter().map(|(_, name)| *name).collect();
+            format!("{how}, in {folder}: {}", names.join(", "))
+        }
+        _ => format!("{how}: {}", paths.join(", ")),
+    }
 }
 
 /// Those of `declared` that are not in the box as they shall be.

@@ -4,6 +4,8 @@ mod declared;
 mod facts;
 mod plan;
 
+pub use plan::expect_database;
+
 use super::change::Plan;
 use super::packages::Packages;
 use super::releases;
@@ -29,7 +31,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.server.files",
         title: "The server's files are as declared",
-        needs: &["box.ssh"],
+        needs: &["box.os"],
         probe: Files::PROBE,
     },
     Check {
@@ -107,7 +109,8 @@ impl Resource for Server {
                 provision(),
             ),
             Drift::CredentialMissing => (
-                "The declared password of the database is not where the server reads it".to_owned(),
+                "The declared password of the database is not where the server reads it, for root alone"
+                    .to_owned(),
                 "Put it in place",
                 provision(),
             ),
@@ -149,7 +152,11 @@ impl Resource for Server {
                 journal(),
             ),
             Drift::WrongAnswer { status, reason } => (
-                format!("The server answers {status}: {reason}"),
+                if reason.is_empty() {
+                    format!("What answers {status} is not the workshop's server.py")
+                } else {
+                    format!("The server answers {status}: {reason}")
+                },
                 "In the box, see what it says, and start it again",
                 journal(),
             ),

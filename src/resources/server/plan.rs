@@ -37,15 +37,19 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             format!("systemctl enable {}", quote::sh(unit)),
         ),
         Drift::UnitDiffers(drifts) => match facts.get::<Login>().as_ref() {
-            Ok(login) => start(workshop, &declared::units(workshop, login))
-                .showing(drifts.iter().map(FileDrift::difference).collect()),
+            Ok(login) => start(
+                "Write and start",
+                workshop,
+                &declared::units(workshop, login),
+            )
+            .showing(drifts.iter().map(FileDrift::difference).collect()),
             Err(unobserved) => Plan::leave(unobserved.0.clone()),
         },
-        Drift::CredentialMissing
-        | Drift::UnitStopped { .. }
-        | Drift::RestartOwed
-        | Drift::Silent
-        | Drift::WrongAnswer { .. } => start(workshop, &[]),
+        Drift::CredentialMissing => start("Give the password to", workshop, &[]),
+        Drift::UnitStopped { .. } => start("Start", workshop, &[]),
+        Drift::RestartOwed | Drift::Silent | Drift::WrongAnswer { .. } => {
+            start("Restart", workshop, &[])
+        }
     }
 }
 
@@ -61,18 +65,8 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect_running(workshop, facts);
         }
         Drift::UnitMasked => {}
-        Drift::CredentialMissing => {
-            facts.predict::<Files>(|known| {
-                let safe = FoundFile {
-                    owner: "root".to_owned(),
-                    mode: "600".to_owned(),
-                    ..FoundFile::default()
-                };
-                known.0.insert(declared::CREDENTIAL.to_owned(), safe);
-            });
-            expect_running(workshop, facts);
-        }
-        Drift::UnitStopped { .. }
+        Drift::CredentialMissing
+        | Drift::UnitStopped { .. }
         | Drift::UnitNotEnabled
         | Drift::RestartOwed
         | Drift::Silent
@@ -81,7 +75,7 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
 }
 
 /// Writes the unit's files, and (re)starts it; done when its port is open.
-fn start(workshop: &Workshop, units: &[BoxFile]) -> Plan {
+fn start(verb: &str, workshop: &Workshop, units: &[BoxFile]) -> Plan {
     let server = &workshop.server;
     let mut written = units.to_vec();
     if let Password::Secret(secret) = &workshop.postgres.password {
@@ -112,7 +106,7 @@ done
         unit = quote::sh(&server.unit),
         port = server.port,
     );
-    Plan::script_reading(format!("Start {}", server.unit), script, stdin)
+    Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
 }
 
 fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
@@ -134,14 +128,31 @@ fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
 
 fn expect_running(workshop: &Workshop, facts: &Facts) {
     facts.predict::<Units>(|units| {
-        let unit = Unit::expected();
+        // The port is still seen held by the process that the change replaces.
+        let main_pid = units.get(&workshop.server.unit).main_pid;
+        let unit = Unit {
+            main_pid,
+            ..Unit::expected()
+        };
         units.0.insert(workshop.server.unit.clone(), unit);
     });
+    facts.predict::<Http>(|http| http.0 = Some(Answer::expected()));
+    // Starting the unit puts the password in place; before anything else is mended it is found missing.
+    facts.predict::<Files>(|known| {
+        let safe = FoundFile {
+            owner: "root".to_owned(),
+            mode: "600".to_owned(),
+            ..FoundFile::default()
+        };
+        known.0.insert(declared::CREDENTIAL.to_owned(), safe);
+    });
+}
+
+/// Says that the database will be as declared: a server that answered without one needs nothing more.
+pub fn expect_database(facts: &Facts) {
     facts.predict::<Http>(|http| {
-        http.0 = Some(Answer {
-            status: 200,
-            count: Some(0),
-            reason: String::new(),
-        });
+        if http.0.as_ref().is_some_and(|answer| answer.status == 503) {
+            http.0 = Some(Answer::expected());
+        }
     });
 }

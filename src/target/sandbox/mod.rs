@@ -9,6 +9,7 @@ mod apt;
 mod base;
 mod bridges;
 mod files;
+mod groups;
 mod host;
 mod lock;
 mod machine;

@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use super::groups;
 use super::machine::{Home, Machine};
 use super::network::{self, Bridge};
 use super::process::{self, Folder, Process, Signal, until};
@@ -22,13 +23,19 @@ const HALT: Duration = Duration::from_secs(60);
 
 /// Runs systemd-nspawn, and again when the machine reboots: without a service manager around it, it
 /// ends with 133 then. The shell and each nspawn write down their own line of `/proc/PID/stat` before
-/// anything else happens, so that no cut leaves a machine that nobody knows of. Descriptors that
-/// whoever called dwenv left open are closed: a machine lives longer than them.
+/// anything else happens, so that no cut leaves a machine that nobody knows of. Then the shell enters the
+/// machine's control groups, and what it starts is born in them. Descriptors that whoever called dwenv
+/// left open are closed: a machine lives longer than them.
 const SUPERVISOR: &str = r#"
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 folder=$1
 shift
 read -r line </proc/self/stat && printf '%s\n' "$line" >"$folder/supervisor" || exit 1
+while [ "$1" != -- ]; do
+    echo $$ >"$1/cgroup.procs" || exit 1
+    shift
+done
+shift
 while :; do
     sh -c 'read -r line </proc/self/stat && printf "%s\n" "$line" >"$0.new" && mv "$0.new" "$0" && exec "$@"' \
         "$folder/nspawn" "$@"
@@ -45,6 +52,9 @@ pub struct Run {
     name: String,
     pub bridge: Bridge,
     root: Folder,
+    /// Its own control groups.
+    #[serde(default)]
+    groups: Vec<PathBuf>,
     /// The machine's own pid 1, as the host counts.
     init: Option<Process>,
 }
@@ -120,6 +130,7 @@ pub fn announce(home: &Home, name: &str, bridge: &Bridge) -> Result<Run> {
         name: name.to_owned(),
         bridge: bridge.clone(),
         root,
+        groups: groups::of(name),
         init: None,
     };
     home.write_run(&run)?;
@@ -128,6 +139,7 @@ pub fn announce(home: &Home, name: &str, bridge: &Bridge) -> Result<Run> {
 
 /// Starts a machine that was announced, and waits until its sshd answers.
 pub fn start(home: &Home, machine: &Machine, mut run: Run, step: &Step) -> Result<()> {
+    groups::make(&run.groups, &run.name)?;
     spawn(home, machine, &run)?;
     let appeared = until(
         Duration::from_secs(20),
@@ -160,7 +172,8 @@ fn spawn(home: &Home, machine: &Machine, run: &Run) -> Result<()> {
         // Cut from our terminal and session: neither Ctrl-C nor a hang-up of ours reaches it.
         .args(["--fork", "sh", "-c", SUPERVISOR, "dwenv-sandbox"])
         .arg(home.run_folder())
-        .args(["systemd-nspawn", "--quiet", "--boot", "--register=no"])
+        .args(&run.groups)
+        .args(["--", "systemd-nspawn", "--quiet", "--boot", "--register=no"])
         .args(["--settings=no", "--resolv-conf=off", "--timezone=off"])
         .args(["--link-journal=no", "--console=read-only"])
         .args([
@@ -171,7 +184,8 @@ fn spawn(home: &Home, machine: &Machine, run: &Run) -> Result<()> {
         .arg(format!("--network-bridge={}", run.bridge.name))
         .arg(format!("--directory={}", home.root().display()));
     if !Path::new("/run/systemd/system").exists() {
-        // There is no service manager on the host that could give it a unit of its own.
+        // There is no service manager on the host that could give it a unit of its own. It stays in the
+        // groups that it is started in, and its machine below them.
         command.arg("--keep-unit");
     }
     let status = command
@@ -256,6 +270,11 @@ pub fn stop(home: &Home, name: &str, step: Option<&Step>) -> Result<()> {
         }
     };
     let alive = home.alive();
+    let mut own_groups = home.run().map(|run| run.groups).unwrap_or_default();
+    // Where the record was lost, the machine still stands in them.
+    if let Some(init) = &alive.init {
+        own_groups.extend(groups::of_process(init, name));
+    }
     if let Some(supervisor) = alive.supervisor {
         // First, or it would take the halt for a reboot that was under way.
         supervisor.signal(Signal::Kill)?;
@@ -287,6 +306,7 @@ pub fn stop(home: &Home, name: &str, step: Option<&Step>) -> Result<()> {
     if !until(Duration::from_secs(5), tick, || !network::exists(&link)) {
         network::remove_link(&link)?;
     }
+    groups::remove(&own_groups, name, tick)?;
     // A systemd-nspawn that was killed leaves these, and a newer one then refuses the name.
     for kind in ["unix-export", "propagate"] {
         files::remove_tree(

@@ -1,0 +1,10 @@
+//! Every resource as data: given these facts, these findings and these changes.
+
+mod resources {
+    pub mod case;
+    mod declared;
+    mod properties;
+    mod robust;
+    mod secrets;
+    mod told;
+}

@@ -1,0 +1,223 @@
+//! A case: a box that was recorded once, the edits that make it another box, and a declaration.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use dwenv::facts::{Facts, Record, RecordStatus, Records};
+use dwenv::resources::Context;
+use dwenv::resources::files::sha256;
+use dwenv::target::Provider;
+use dwenv::workshop::Workshop;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+/// The only content that the unit's drop-in has where the declaration is the server's own default.
+const DROP_IN: &str = "# Kept by `dwenv provision`.\n[Service]\n";
+/// Where the password is a secret.
+const SECRET_DROP_IN: &str = "# Kept by `dwenv provision`.\n[Service]\nLoadCredential=postgres-password:/etc/dwenv/postgres-password\n";
+
+/// One case of a file in `tests/data/cases`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// What this box is.
+    about: String,
+    /// A file of `tests/data/records`.
+    base: String,
+    /// `ssh`, `sandbox`, or Vagrant's provider such as `virtualbox`.
+    #[serde(default = "sandbox")]
+    provider: String,
+    #[serde(default)]
+    edits: Vec<Edit>,
+    /// A `config.toml`; nothing: the declaration inside the program.
+    #[serde(default)]
+    config: String,
+    /// Files beside it.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    /// Whether the snapshot shows also what every script has.
+    #[serde(default)]
+    whole_scripts: bool,
+}
+
+fn sandbox() -> String {
+    "sandbox".to_owned()
+}
+
+/// One difference from the recorded box.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    probe: String,
+    /// What stands there once or more often, and what stands there instead.
+    replace: Option<[String; 2]>,
+    output: Option<String>,
+    /// `done N`, `refused: WORDS`, `timed out`, `missing`, or `absent`.
+    status: Option<String>,
+}
+
+pub struct Case {
+    /// `FILE/NAME`, as its snapshot is called.
+    pub name: String,
+    pub about: String,
+    pub workshop: Workshop,
+    pub provider: Provider,
+    pub records: Records,
+    pub whole_scripts: bool,
+}
+
+impl Case {
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            workshop: &self.workshop,
+            provider: &self.provider,
+            target: match &self.provider {
+                Provider::Vagrant(_) => "vagrant",
+                Provider::Sandbox => "sandbox",
+                Provider::Ssh => "ssh://admin@room-1",
+            },
+        }
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts::new(self.records.clone())
+    }
+}
+
+pub fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+/// Every case of every file, in order.
+pub fn all() -> Vec<Case> {
+    let mut files: Vec<PathBuf> = fs::read_dir(data().join("cases"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files.iter().flat_map(|file| read(file)).collect()
+}
+
+fn read(file: &Path) -> Vec<Case> {
+    let text = fs::read_to_string(file).unwrap();
+    let cases: BTreeMap<String, Written> =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let group = file.file_stem().unwrap().to_str().unwrap();
+    let named = |(name, written)| made(format!("{group}/{name}"), written);
+    cases.into_iter().map(named).collect()
+}
+
+fn made(name: String, written: Written) -> Case {
+    let mut records = recorded(&written.base);
+    for edit in &written.edits {
+        apply(edit, &mut records, &name);
+    }
+    Case {
+        workshop: declared(&written.config, &written.files),
+        provider: match written.provider.as_str() {
+            "ssh" => Provider::Ssh,
+            "sandbox" => Provider::Sandbox,
+            provider => Provider::Vagrant(provider.to_owned()),
+        },
+        about: written.about,
+        records,
+        whole_scripts: written.whole_scripts,
+        name,
+    }
+}
+
+/// The records of a box, with what depends on the declared files filled in.
+pub fn recorded(base: &str) -> Records {
+    let file = data().join(format!("records/{base}.json"));
+    serde_json::from_str(&filled(&fs::read_to_string(&file).unwrap())).unwrap()
+}
+
+/// `{sha256:NAME}` and `{base64:NAME}` made what they are of the files inside the program: records outlive
+/// the files that were declared when they were taken.
+fn filled(text: &str) -> String {
+    static BUILTIN: LazyLock<Workshop> = LazyLock::new(|| Workshop::builtin().unwrap());
+    if !text.contains('{') {
+        return text.to_owned();
+    }
+    let workshop = &*BUILTIN;
+    let unit = &workshop.server.unit_file;
+    let unit_text = unit
+        .content
+        .replace("@USER@", "vagrant")
+        .replace("@DIRECTORY@", "/home/vagrant/docker-workshop");
+    let own = [
+        (unit.name.as_str(), unit_text.as_str()),
+        ("dwenv.conf", DROP_IN),
+        ("secret dwenv.conf", SECRET_DROP_IN),
+    ];
+    let files = workshop.server.files.iter();
+    let files = files.map(|file| (file.name.as_str(), file.content.as_str()));
+    let mut text = text.to_owned();
+    for (name, content) in files.chain(own) {
+        let base64 = BASE64_STANDARD.encode(content);
+        text = text
+            .replace(&format!("{{sha256:{name}}}"), &sha256(content))
+            .replace(&format!("{{base64:{name}}}"), &base64);
+    }
+    assert!(!text.contains("{sha256:"), "not declared: {text}");
+    text
+}
+
+fn apply(edit: &Edit, records: &mut Records, case: &str) {
+    let place = format!("{case}: the probe {}", edit.probe);
+    if edit.status.as_deref() == Some("absent") {
+        let gone = records.records.remove(&edit.probe);
+        assert!(gone.is_some(), "{place} is not there anyway");
+        return;
+    }
+    let record = records
+        .records
+        .entry(edit.probe.clone())
+        .or_insert_with(|| Record::done(""));
+    if let Some([from, to]) = &edit.replace {
+        let (from, to) = (&filled(from), &filled(to));
+        assert!(record.output.contains(from), "{place} does not hold {from}");
+        record.output = record.output.replace(from, to);
+    }
+    if let Some(output) = &edit.output {
+        record.output.clone_from(output);
+        record.status = RecordStatus::Done(0);
+    }
+    match edit.status.as_deref() {
+        None => {}
+        Some("timed out") => *record = Record::timed_out(),
+        Some("missing") => {
+            record.output.clear();
+            record.status = RecordStatus::Missing;
+        }
+        Some(status) => match (
+            status.strip_prefix("done "),
+            status.strip_prefix("refused: "),
+        ) {
+            (Some(number), _) => record.status = RecordStatus::Done(number.parse().unwrap()),
+            (_, Some(reason)) => *record = Record::refused(reason),
+            _ => panic!("{place}: no status is called {status}"),
+        },
+    }
+}
+
+fn declared(config: &str, files: &BTreeMap<String, String>) -> Workshop {
+    if config.is_empty() {
+        return Workshop::builtin().unwrap();
+    }
+    let folder = TempDir::new().unwrap();
+    let write = |path: &str, content: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    write("config.toml", config);
+    for (path, content) in files {
+        write(path, content);
+    }
+    dwenv::workshop::load(&folder.path().join("config.toml")).unwrap()
+}

@@ -1,0 +1,163 @@
+//! Answers that did not come, or came otherwise than anybody expected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use dwenv::doctor;
+use dwenv::doctor::report::Status;
+use dwenv::facts::{Facts, Record, RecordStatus, Records};
+use dwenv::provision::plan;
+use dwenv::resources::Context;
+use dwenv::target::Provider;
+use dwenv::workshop::Workshop;
+
+use super::case;
+
+fn snapshots() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_snapshot_path("../snapshots");
+    settings
+}
+
+fn statuses(context: Context, records: &Records) -> BTreeMap<String, Status> {
+    doctor::judge(context, &Facts::new(records.clone()))
+        .into_iter()
+        .map(|finding| (finding.id, finding.status))
+        .collect()
+}
+
+/// A ready box of Vagrant's, so that every check applies.
+fn ready() -> Records {
+    let mut records = case::recorded("debian-13-ready");
+    for (probe, version) in [("vagrant", "2.4.9"), ("virtualbox", "7.2.4")] {
+        let output = format!(r#"{{"state":"version","is":"{version}"}}"#);
+        records.insert(probe, Record::done(output));
+    }
+    records.insert(
+        "docker",
+        Record::done(r#"{"version":"26.1.5","images":["python:3-slim"],"containers":[]}"#),
+    );
+    records
+}
+
+fn workshop() -> Workshop {
+    let mut workshop = Workshop::builtin().unwrap();
+    workshop.docker.images = vec!["python:3-slim".to_owned()];
+    workshop
+}
+
+/// For each probe and each way in which its answer may fail: which checks are then not passed.
+#[test]
+fn a_probe_that_gives_no_answer_makes_its_checks_unknown() {
+    let workshop = workshop();
+    let provider = Provider::Vagrant("virtualbox".to_owned());
+    let context = Context {
+        workshop: &workshop,
+        provider: &provider,
+        target: "vagrant",
+    };
+    let ready = ready();
+    let whole = statuses(context, &ready);
+    assert!(
+        whole.values().all(|status| *status == Status::Pass),
+        "{whole:?}"
+    );
+    let mut table = String::new();
+    for probe in ready.records.keys() {
+        let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (way, record) in [
+            ("absent", None),
+            ("refused", Some(Record::refused("for some reason"))),
+            ("timed out", Some(Record::timed_out())),
+            ("missing", Some(ended(RecordStatus::Missing, ""))),
+            (
+                "ended with 1",
+                Some(ended(RecordStatus::Done(1), "no such thing")),
+            ),
+            ("garbled", Some(Record::done("?\u{fffd}{| \n!!"))),
+        ] {
+            let mut records = ready.clone();
+            match record {
+                Some(record) => records.insert(probe, record),
+                None => drop(records.records.remove(probe)),
+            }
+            let changed: Vec<String> = statuses(context, &records)
+                .into_iter()
+                .filter(|(_, status)| *status != Status::Pass)
+                .map(|(id, status)| match status {
+                    Status::Skip => String::new(),
+                    status => format!(" {id} is {status:?};"),
+                })
+                .collect();
+            told.entry(changed.concat()).or_default().push(way);
+            // Provision must bear it as well.
+            let _ = plan::plan(context, &Facts::new(records));
+        }
+        for (changed, ways) in told {
+            writeln!(table, "{probe} {}:{changed}", ways.join(", ")).unwrap();
+        }
+    }
+    snapshots().bind(|| insta::assert_snapshot!(table));
+}
+
+fn ended(status: RecordStatus, output: &str) -> Record {
+    Record {
+        status,
+        output: output.to_owned(),
+        duration_ms: 1,
+    }
+}
+
+/// Frames are as long as they say, so a cut answer does not come from a box. If one comes all the same, it
+/// must not be a panic, and what was wrong must not pass.
+#[test]
+fn an_answer_cut_anywhere_is_no_panic_and_passes_nothing_that_failed() {
+    let workshop = workshop();
+    let provider = Provider::Sandbox;
+    let context = Context {
+        workshop: &workshop,
+        provider: &provider,
+        target: "sandbox",
+    };
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for base in ["debian-13-ready", "debian-13-bare"] {
+        let whole = case::recorded(base);
+        let before = statuses(context, &whole);
+        for (probe, record) in &whole.records {
+            for end in cuts(&record.output) {
+                let mut records = whole.clone();
+                let cut = ended(record.status.clone(), &record.output[..end]);
+                records.insert(probe, cut);
+                for (id, status) in statuses(context, &records) {
+                    if (before[&id], status) == (Status::Pass, Status::Fail)
+                        || before[&id] != Status::Pass && status == Status::Pass
+                    {
+                        found.insert(format!(
+                            "{base}: {probe} cut: {id} {:?} → {status:?}",
+                            before[&id]
+                        ));
+                    }
+                }
+                // Showing the differences of all files takes long; the ends of lines will do.
+                if record.output[end..].starts_with('\n') {
+                    let _ = plan::plan(context, &Facts::new(records));
+                }
+            }
+        }
+    }
+    let found: Vec<String> = found.into_iter().collect();
+    snapshots().bind(|| insta::assert_snapshot!(found.join("\n")));
+}
+
+/// Every place of a short text; of a long one its ends, the ends of its lines and some between.
+fn cuts(text: &str) -> Vec<usize> {
+    const EVERY: usize = 24;
+    (0..text.len())
+        .filter(|at| text.is_char_boundary(*at))
+        .filter(|at| {
+            *at < EVERY || *at + EVERY > text.len() || text[*at..].starts_with('\n') || at % 97 == 0
+        })
+        .collect()
+}
