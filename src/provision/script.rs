@@ -27,18 +27,28 @@ const STEP_DEADLINE: u32 = 3600;
 /// nobody listens any more.
 const PATIENCE: u32 = 10;
 
-/// A step that says nothing for long would not notice that its laptop has gone, and hold the box: so each has
-/// a pulse, which is an answer that cannot be sent then.
+/// A step that says nothing for long would not notice that its laptop has gone, and hold the box. So each has
+/// a pulse: once it cannot be passed on, the run ends and lets the box go. (What the step had begun, such as
+/// apt with locks of its own, ends at its next line that nobody hears.)
 const STEPS: &str = r#"
 frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
 step() {
   frame "$1.begin" 0 ''
   {
-    while sleep 1; do printf '\n%s pulse\n' "$mark"; done </dev/null 8>&- &
+    {
+      trap '' PIPE
+      while sleep 1 && printf '\n%s pulse\n' "$mark"; do :; done
+      kill $$
+    } </dev/null &
     pulse=$!
-    head -c "$2" | { timeout -k 5 "$4" sh -eu -c "$3" 8>&-; printf '\n%s %s\n' "$mark" "$?"; }
-    kill "$pulse"
-  } 2>&1 |
+    head -c "$2" | {
+      timeout -k 5 "$4" sh -eu -c "$3"
+      status=$?
+      # Before the status is heard: behind it nobody reads any more.
+      kill "$pulse"
+      printf '\n%s %s\n' "$mark" "$status"
+    }
+  } 2>&1 8>&- |
   {
     status=1
     while IFS= read -r line || [ -n "$line" ]; do
