@@ -145,9 +145,11 @@ pub fn start(home: &Home, machine: &Machine, mut run: Run, step: &Step) -> Resul
         Duration::from_secs(20),
         || step.still(),
         || {
+            // Looked for first: what is recorded by then lives, or has ended.
+            let recorded = home.run_folder().join("nspawn").exists();
             let alive = home.alive();
             run.init = alive.init;
-            alive.init.is_some() || (home.run_folder().join("nspawn").exists() && !alive.any())
+            alive.init.is_some() || (recorded && !alive.any())
         },
     );
     if run.init.is_none() {
