@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use dwenv::error::ErrorKind;
 use dwenv::events::Events;
 use dwenv::transport::session::{NoPassphrase, connect};
-use dwenv::transport::{Exit, Tally, Transport as _};
+use dwenv::transport::{Tally, Transport as _};
 use session::{open, run, tcp_echo, within};
 use sshd::{Sshd, Told};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -280,54 +280,4 @@ async fn a_connection_that_nobody_waits_for_any_more_is_given_up() {
     drop(connecting);
     let mut rest = Vec::new();
     let _ = within(stream.read_to_end(&mut rest)).await;
-}
-
-/// Not a test: run it with `--ignored --nocapture` to compare with OpenSSH on this machine.
-#[tokio::test]
-#[ignore = "measures, and judges nothing"]
-async fn how_long_a_connection_takes_beside_openssh() {
-    let server = Sshd::start();
-    let endpoint = server.endpoint();
-    open(&endpoint).await;
-    let key = endpoint.identities[0].to_str().unwrap();
-    let known = format!(
-        "UserKnownHostsFile={}",
-        server.path("known_hosts").display()
-    );
-    let port = server.port.to_string();
-    let mut figures: [Vec<Duration>; 3] = Default::default();
-    for _ in 0..30 {
-        let began = Instant::now();
-        let session = open(&endpoint).await;
-        figures[0].push(began.elapsed());
-        assert_eq!(run(&session, "true", b"").await.2, Exit::Status(0));
-        figures[1].push(began.elapsed());
-        drop(session);
-        let began = Instant::now();
-        let output = std::process::Command::new("ssh")
-            .args([
-                "-F",
-                "none",
-                "-i",
-                key,
-                "-p",
-                &port,
-                "-o",
-                &known,
-                "-o",
-                "IdentitiesOnly=yes",
-            ])
-            .args(["root@127.0.0.1", "true"])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        figures[2].push(began.elapsed());
-    }
-    for (what, mut times) in ["connect", "connect and exec", "ssh true"]
-        .into_iter()
-        .zip(figures)
-    {
-        times.sort();
-        println!("{what}: median {:.1?}, fastest {:.1?}", times[15], times[0]);
-    }
 }
