@@ -48,7 +48,7 @@ fn files_that_somebody_edited_are_put_right_and_kept() {
     it.run("rm docker-workshop/server.py docker-workshop/create_db.sql");
     let seen = it.doctor();
     seen.fails("box.server.files");
-    seen.says("Missing: /home/vagrant/docker-workshop/server.py");
+    seen.says("Missing, in /home/vagrant/docker-workshop: server.py, create_db.sql");
     it.provision().exit(0).never_says("kept as");
     it.doctor().ready();
     it.run("rm -r docker-workshop");
