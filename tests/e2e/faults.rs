@@ -171,14 +171,14 @@ fn a_database_that_somebody_changed() {
                 "sudo sed -i '/dwenv: begin/,/dwenv: end/d' /etc/postgresql/*/main/pg_hba.conf && \
                  sudo systemctl reload postgresql",
                 "box.postgres.listen",
-                "does not let dockerworkshop in from",
+                "let dockerworkshop in from",
             ),
             fault(
                 "another rule stands before its rules",
                 "sudo sed -i '1i host all all 10.0.0.0/8 reject' /etc/postgresql/*/main/pg_hba.conf && \
                  sudo systemctl reload postgresql",
                 "box.postgres.listen",
-                "does not let dockerworkshop in from",
+                "let dockerworkshop in from",
             ),
             fault(
                 "another port",
