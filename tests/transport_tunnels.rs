@@ -90,7 +90,7 @@ async fn a_refused_tunnel_says_what_was_refused_and_why() {
     let session = open(&server.endpoint()).await;
     let began = Instant::now();
     let error = session.open_unix("/nowhere.sock").await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Failed);
+    assert_eq!(error.kind, ErrorKind::Unreachable);
     assert!(error.message.contains("/nowhere.sock"), "{error}");
     assert!(
         error.cause.as_deref().unwrap().contains("connect failed"),
