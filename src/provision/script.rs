@@ -79,8 +79,8 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
     let mut payload = Vec::new();
     for (number, step) in steps {
         let script = match &step.change.action {
-            Action::Install(packages) => Script {
-                sh: apt::install_script(packages.iter().map(String::as_str)),
+            Action::Install(install) => Script {
+                sh: apt::install_script(install),
                 stdin: crate::secret::Secret::new(""),
             },
             Action::Script(script) => script.clone(),
