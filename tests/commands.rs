@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "down",
     "destroy",
     "targets",
+    "schema",
     "completions",
 ];
 

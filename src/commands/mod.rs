@@ -7,6 +7,7 @@ mod doctor;
 mod down;
 mod init;
 mod provision;
+mod schema;
 mod ssh;
 mod targets;
 mod up;
@@ -48,11 +49,18 @@ pub async fn run(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
 }
 
 async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
+    let reports = matches!(cli.command, Command::Doctor(_));
+    if !reports && matches!(cli.global.format, Format::Junit | Format::Markdown) {
+        return Err(Error::usage(
+            "only `dwenv doctor` tells its result in that format",
+        ));
+    }
     let environment = Environment::new(cli.global, output)?;
     match cli.command {
         Command::Up => up::run(&environment).await,
         Command::Provision(options) => provision::run(&environment, &options).await,
-        Command::Doctor => doctor::run(&environment).await,
+        Command::Doctor(options) => doctor::run(&environment, &options).await,
+        Command::Schema { document } => schema::run(document),
         Command::Init { into } => init::run(&environment, &into),
         Command::Ssh { command } => ssh::run(&environment, &command).await,
         Command::Down => down::run(&environment).await,

@@ -12,7 +12,8 @@ use super::program::{self, Environment, NotRun};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The operating systems that differ in what is installed where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Os {
     Linux,
     MacOs,
