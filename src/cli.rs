@@ -159,12 +159,6 @@ pub enum Command {
     #[command(after_long_help = EXIT_CODES)]
     Doctor(Doctor),
 
-    /// Print the JSON Schema of a document that dwenv writes
-    Schema {
-        /// The document
-        document: Document,
-    },
-
     /// Write the workshop's files into a folder, to read or to change them
     Init {
         /// The folder; it is made if it is not there
@@ -193,6 +187,12 @@ pub enum Command {
     Completions {
         /// The shell that you use
         shell: Shell,
+    },
+
+    /// Print the JSON Schema of a document that dwenv writes
+    Schema {
+        /// The document
+        document: Document,
     },
 }
 

@@ -82,33 +82,36 @@ impl Allowed {
         told
     }
 
-    /// What stands between two spaces: one address, or words and the signs between them.
+    /// What stands between two spaces: addresses and words, and the signs between them.
     fn piece(&self, piece: &str) -> String {
-        let bare = piece.trim_matches(|c: char| !c.is_alphanumeric() && c != ':');
-        let bare = bare.trim_end_matches(':');
-        if looks_like_address(bare) {
-            let told = if self.is_address(bare) { bare } else { HIDDEN };
-            return piece.replacen(bare, told, 1);
-        }
+        let is_part = |c: char| is_of_word(c) || c == ':';
         let mut told = String::new();
-        let mut word = String::new();
-        for letter in piece.chars().chain(['\0']) {
-            if is_of_word(letter) {
-                word.push(letter);
-                continue;
-            }
-            told.push_str(&self.word(&word));
-            word.clear();
-            if letter != '\0' {
-                told.push(letter);
-            }
+        let mut rest = piece;
+        while let Some(next) = rest.chars().next() {
+            let end = rest
+                .find(|c| is_part(c) != is_part(next))
+                .unwrap_or(rest.len());
+            let (part, behind) = rest.split_at(end);
+            told.push_str(&self.part(part));
+            rest = behind;
         }
         told
     }
 
+    /// Signs, or one address, or words with colons between them.
+    fn part(&self, part: &str) -> String {
+        if looks_like_address(part) {
+            let told = if self.is_address(part) { part } else { HIDDEN };
+            return told.to_owned();
+        }
+        let words: Vec<String> = part.split(':').map(|word| self.word(word)).collect();
+        words.join(":")
+    }
+
     fn word(&self, word: &str) -> String {
         let bare = trimmed(word);
-        if bare.is_empty() || self.is_told(bare) {
+        let is_sign = |c: char| !is_of_word(c);
+        if bare.chars().all(is_sign) || self.is_told(bare) {
             word.to_owned()
         } else {
             word.replacen(bare, HIDDEN, 1)
@@ -136,7 +139,6 @@ impl Allowed {
 /// An address of IPv6 or of a network card: hexadecimal digits with colons between them. A time of the day is
 /// none.
 fn looks_like_address(text: &str) -> bool {
-    let text = text.split(['/', '%']).next().unwrap_or(text);
     let colons = text.matches(':').count();
     let is_time = text.len() == 8 && text.chars().all(|c| c.is_ascii_digit() || c == ':');
     colons >= 2
@@ -180,7 +182,7 @@ mod tests {
             ("10.20.30.40 (canary.example.org)", "… (…)"),
             ("[fd00:1:2::3]:22", "[…]:22"),
             ("08:00:27:aa:bb:cc, 08-00-27-AA-BB-CC", "…, …"),
-            ("at 17:12:04", "at 17:12:04"),
+            ("[::1]:22, at 17:12:04", "[::1]:22, at 17:12:04"),
             ("HTTP_PROXY=http://canary:3128", "…=http://…:3128"),
             ("version 2.4.9", "version 2.4.9"),
         ] {

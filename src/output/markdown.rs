@@ -28,7 +28,7 @@ fn report(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     }
     let whose = mending(report.to_mend);
     if !whose.is_empty() {
-        writeln!(out, "\nTo be mended by: {whose}.")?;
+        writeln!(out, "\nWho can mend it: {whose}.")?;
     }
     writeln!(out, "\n| Result | Check | |\n|---|---|---|")?;
     for finding in &report.checks {

@@ -69,7 +69,7 @@ fn what_was_saved_is_judged_the_same_when_it_is_read_again() {
 fn another_declaration_is_told() {
     let place = Place::new()
         .with("facts.json", &saved("debian-13-bare"))
-        .with("config.toml", "[server]\nport = 8081\n");
+        .with("config.toml", "[laptop]\nvagrant = \"2.4.1\"\n");
     let document = place
         .dwenv("doctor --from facts.json --format json")
         .ended(1)

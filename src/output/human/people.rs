@@ -40,22 +40,20 @@ pub fn people(
 
 /// The checks that there are.
 pub fn checks(out: &mut dyn Write, style: &Style, checks: &[Listed]) -> io::Result<()> {
-    let rows: Vec<[Text; 3]> = checks
+    let rows: Vec<[Text; 2]> = checks
         .iter()
         .map(|check| {
+            let needs = match &check.needs[..] {
+                [] => String::new(),
+                needs => format!(" (needs {})", needs.join(", ")),
+            };
             [
                 Text::of(Label::Heading, &check.id),
-                Text::new().plain(&check.title),
-                Text::of(Label::Dim, check.needs.join(", ")),
+                Text::new().plain(&check.title).add(Label::Dim, needs),
             ]
         })
         .collect();
-    table(
-        out,
-        style,
-        ["Check", "What is true when it passes", "Needs"],
-        &rows,
-    )
+    table(out, style, ["Check", "What is true when it passes"], &rows)
 }
 
 /// One change that could be made, before somebody is asked.
