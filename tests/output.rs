@@ -236,7 +236,7 @@ fn problems_come_first_and_what_follows_from_them_is_one_line() {
         the firewall of this laptop.
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop (1 you, 1 the organiser): start with
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
     [box.docker.daemon] above.
     ");
 }
@@ -334,7 +334,7 @@ fn verbose_tells_every_check_by_where_it_looks_from() {
                 dwenv provision
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop (1 you, 1 the organiser): start with
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
     [box.docker.daemon] above.
     ");
 }
@@ -377,7 +377,7 @@ fn ascii_terminals_get_ascii() {
                 dwenv provision
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop (1 you, 1 the organiser): start with
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
     [box.docker.daemon] above.
     ");
 }
@@ -422,7 +422,7 @@ fn several_targets_get_a_section_each_and_a_table() {
         the firewall of this laptop.
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop (1 you, 1 the organiser): start with
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
     [box.docker.daemon] above.
 
     ssh://me@10.1.2.3
@@ -446,19 +446,14 @@ fn several_targets_get_a_section_each_and_a_table() {
     3 checks: 2 pass, 1 warn
     Ready for the workshop, with 1 warning.
 
-    Result       Target             Not passed              Start with         Who
-                                                                               can
-                                                                               mend
-                                                                               it
-    ✗ not ready  sandbox:b          1 warn, 2 fail, 2 skip  box.docker.daemon  1
-                                                                               you,
-                                                                               1 the
-                                                                               organiser
-    ? unknown    ssh://me@10.1.2.3  1 unknown, 1 skip       box.ssh            1 you
+    Result       Target             Not passed      Start with         Mended by
+    ✗ not ready  sandbox:b          1 warn, 2 fail  box.docker.daemon  1 you, 1
+                                                                       organiser
+    ? unknown    ssh://me@10.1.2.3  1 unknown       box.ssh            1 you
     ✓ ready      sandbox:a
     ! ready      vagrant:web        1 warn
 
-    2 of 4 targets are not ready (to mend: 2 you, 1 the organiser): start with
+    2 of 4 targets are not ready (to mend: 2 you, 1 organiser): start with
     [box.docker.daemon] of sandbox:b above.
     ");
 }
@@ -1432,6 +1427,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      schema       Print the JSON Schema of a document that dwenv writes
 
     Options:
       -h, --help
@@ -1466,11 +1462,13 @@ fn help_is_for_people_who_never_used_a_terminal() {
               [default: 10]
 
           --format <FORMAT>
-              Tell results as text, or as one JSON document
+              How results are told; junit and markdown are for `doctor` only
 
               Possible values:
-              - human: Text for a person
-              - json:  One JSON document for a program
+              - human:    Text for a person
+              - json:     One JSON document for a program
+              - junit:    JUnit's XML, for a build server
+              - markdown: Markdown, to paste into a page or an issue
 
               [default: human]
 

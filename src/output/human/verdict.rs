@@ -28,13 +28,13 @@ fn tally(counts: Counts, with_passes: bool) -> String {
     words.join(", ")
 }
 
-/// Who can mend how many problems, as "2 you, 1 the company's IT"; empty where no remedy is known.
+/// Who can mend how many problems, as "2 you, 1 company's IT"; empty where no remedy is known.
 #[must_use]
 pub fn mending(to_mend: Mending) -> String {
     let whose = [
         (to_mend.you, "you"),
-        (to_mend.organiser, "the organiser"),
-        (to_mend.it, "the company's IT"),
+        (to_mend.organiser, "organiser"),
+        (to_mend.it, "company's IT"),
     ];
     let whose: Vec<String> = whose
         .into_iter()
@@ -166,10 +166,15 @@ pub(super) fn reports_table(
             };
             let verdict = format!("{} {word}", style.symbol(symbol(status)));
             let first = report.first_problem();
+            // What is skipped follows from the rest.
+            let problems = Counts {
+                skip: 0,
+                ..report.counts
+            };
             [
                 Text::of(label(status), verdict),
                 Text::new().plain(&report.target),
-                Text::new().plain(tally(report.counts, false)),
+                Text::new().plain(tally(problems, false)),
                 Text::of(Label::Dim, first.map_or("", |check| check.id.as_str())),
                 Text::new().plain(mending(report.to_mend)),
             ]
@@ -178,13 +183,7 @@ pub(super) fn reports_table(
     table(
         out,
         style,
-        [
-            "Result",
-            "Target",
-            "Not passed",
-            "Start with",
-            "Who can mend it",
-        ],
+        ["Result", "Target", "Not passed", "Start with", "Mended by"],
         &rows,
     )
 }
