@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod date;
 pub mod doctor;
 pub mod error;
 pub mod events;

@@ -9,7 +9,7 @@ use crate::target::program::Environment;
 /// Asks every program that `probes` name. Vagrant alone takes seconds.
 pub async fn ask(probes: &[Probe]) -> Vec<(String, Record)> {
     let asked = probes.iter().filter_map(|probe| match probe.question {
-        Question::Laptop(program) => Some(timed(probe.id, probe.deadline, version(program))),
+        Question::Laptop(program) => Some(timed(&probe.id, probe.deadline, version(program))),
         _ => None,
     });
     futures_util::future::join_all(asked).await
