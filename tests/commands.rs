@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "provision",
     "doctor",
     "init",
+    "lint",
     "ssh",
     "down",
     "destroy",
@@ -50,6 +51,7 @@ fn without_arguments_it_helps() {
           provision    Set the box up: install and configure what the workshop needs
           doctor       Check that everything is ready, and say how to mend what is not
           init         Write the workshop's files into a folder, to read or to change them
+          lint         Look through a workshop's own files for what no longer works
           ssh          Log in to the box, or run a command there
           down         Stop the box; everything in it is kept
           destroy      Remove the box and everything in it

@@ -6,6 +6,7 @@ mod destroy;
 mod doctor;
 mod down;
 mod init;
+mod lint;
 mod provision;
 mod ssh;
 mod targets;
@@ -54,6 +55,7 @@ async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
         Command::Provision(options) => provision::run(&environment, &options).await,
         Command::Doctor => doctor::run(&environment).await,
         Command::Init { into } => init::run(&environment, &into),
+        Command::Lint => lint::run(&environment),
         Command::Ssh { command } => ssh::run(&environment, &command).await,
         Command::Down => down::run(&environment).await,
         Command::Destroy => destroy::run(&environment).await,
