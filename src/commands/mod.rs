@@ -5,6 +5,7 @@ mod completions;
 mod destroy;
 mod doctor;
 mod down;
+mod explain;
 mod init;
 mod provision;
 mod ssh;
@@ -53,6 +54,7 @@ async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
         Command::Up => up::run(&environment).await,
         Command::Provision(options) => provision::run(&environment, &options).await,
         Command::Doctor => doctor::run(&environment).await,
+        Command::Explain(options) => explain::run(&environment, &options).await,
         Command::Init { into } => init::run(&environment, &into),
         Command::Ssh { command } => ssh::run(&environment, &command).await,
         Command::Down => down::run(&environment).await,

@@ -163,11 +163,11 @@ fn details(out: &mut dyn Write, style: &Style, finding: &Finding, indent: usize)
     commands(out, style, &remedy.commands, indent + 2)
 }
 
-fn next_step(style: &Style) -> Text {
+pub(super) fn next_step(style: &Style) -> Text {
     Text::of(Label::Heading, style.symbol(Symbol::Next)).plain(UNBROKEN.to_string())
 }
 
-fn commands(
+pub(super) fn commands(
     out: &mut dyn Write,
     style: &Style,
     commands: &[String],
@@ -803,7 +803,7 @@ fn table<const N: usize>(
 }
 
 /// A last line: what stands before its first colon or comma is what catches the eye.
-fn emphasised(label: Label, text: &str) -> Text {
+pub(super) fn emphasised(label: Label, text: &str) -> Text {
     let end = text.find([':', ',']).unwrap_or(text.len());
     Text::of(label, &text[..end]).plain(&text[end..])
 }
@@ -844,7 +844,7 @@ fn label(status: Status) -> Label {
 }
 
 /// "1 check", "2 checks".
-fn number(count: usize, noun: &str) -> String {
+pub(super) fn number(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
