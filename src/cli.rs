@@ -37,7 +37,6 @@ Examples:
     after_long_help = EXIT_CODES,
     max_term_width = 100,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
 )]
 pub struct Cli {
     #[command(subcommand)]

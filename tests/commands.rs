@@ -57,6 +57,7 @@ fn without_arguments_it_helps() {
           destroy      Remove the box and everything in it
           targets      List the boxes that can be used here
           completions  Print a script that makes your shell complete dwenv's commands
+          help         Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help     Print help (see more with '--help')
@@ -547,7 +548,7 @@ fn several_targets_are_one_document() {
 fn what_destroys_asks_first() {
     assert_snapshot!(Place::new().dwenv("destroy --target sandbox").ended(2), @r#"
         --- stderr ---
-        error: nobody is there to say yes, so nothing was touched
+        error: nobody is there to say yes, so nothing was changed in the box
           hint: Add `--yes` to have it done without a question
         [exit 2]
         "#);

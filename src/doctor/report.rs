@@ -65,6 +65,14 @@ pub struct Finding {
     pub duration: Duration,
 }
 
+impl Finding {
+    /// Whether something is to be found out or mended here: it failed, or could not be determined.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        matches!(self.status, Status::Fail | Status::Unknown)
+    }
+}
+
 fn as_milliseconds<S: serde::Serializer>(
     duration: &Duration,
     serializer: S,

@@ -19,6 +19,7 @@ pub mod units;
 use crate::doctor::report::{Remedy, Scope, Status};
 use crate::facts::{Facts, Probe, Unobserved};
 use crate::target::Provider;
+use crate::target::laptop::Os;
 use crate::workshop::Workshop;
 
 pub use change::{Change, Plan};
@@ -42,6 +43,29 @@ pub struct Context<'a> {
     pub provider: &'a Provider,
     /// The target as it was written, for remedies that name a command of dwenv.
     pub target: &'a str,
+    /// The system of the laptop that the facts come from.
+    pub laptop: Os,
+    /// Only the laptop is looked at, days ahead: there may be no box yet.
+    pub before: bool,
+    /// The deep probes were asked too: see [`Probe::deep`].
+    pub deep: bool,
+}
+
+impl Context<'_> {
+    /// A command for the box as it is typed on the laptop. `command` is for the box's shell.
+    ///
+    /// Quotation marks are the one way to quote that sh, PowerShell and cmd share; a command that needs
+    /// others does not belong in a remedy.
+    #[must_use]
+    pub fn in_box(&self, command: &str) -> String {
+        let simple = |c: char| c.is_ascii_alphanumeric() || " -_./=:@,+".contains(c);
+        let ssh = format!("dwenv ssh --target {} --", self.target);
+        if command.chars().all(simple) {
+            format!("{ssh} {command}")
+        } else {
+            format!("{ssh} \"{command}\"")
+        }
+    }
 }
 
 /// One thing that is proved, by a stable id.
@@ -187,7 +211,7 @@ pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
     ordered
 }
 
-/// Every probe that the declared resources ask for, each once.
+/// Every probe that the declared resources ask for, each once: the deep ones among them too.
 #[must_use]
 pub fn probes(workshop: &Workshop) -> Vec<Probe> {
     let mut probes: Vec<Probe> = Vec::new();
