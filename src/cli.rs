@@ -165,7 +165,7 @@ pub enum Command {
     #[command(after_long_help = EXIT_CODES)]
     Doctor,
 
-    /// Explain a check, a known failure, or the error that a program printed
+    /// Explain a check, a known failure, or an error that you paste
     ///
     /// Works without a network. Ends with 0 when something was recognised, with 3 when nothing was.
     #[command(after_help = EXPLAIN_EXAMPLES)]

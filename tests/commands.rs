@@ -50,7 +50,7 @@ fn without_arguments_it_helps() {
           up           Start the box, set it up, and check that it is ready
           provision    Set the box up: install and configure what the workshop needs
           doctor       Check that everything is ready, and say how to mend what is not
-          explain      Explain a check, a known failure, or the error that a program printed
+          explain      Explain a check, a known failure, or an error that you paste
           init         Write the workshop's files into a folder, to read or to change them
           ssh          Log in to the box, or run a command there
           down         Stop the box; everything in it is kept

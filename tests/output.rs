@@ -1367,6 +1367,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
       ssh          Log in to the box, or run a command there
@@ -1374,6 +1375,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help (see more with '--help')
@@ -1405,6 +1407,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
       ssh          Log in to the box, or run a command there
@@ -1412,6 +1415,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
