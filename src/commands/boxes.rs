@@ -124,6 +124,19 @@ impl<'a> Remote<'a> {
         Ok(Facts::new(records))
     }
 
+    /// What can be known without a box: the laptop's side alone, its deep probes too. Nothing is connected
+    /// to, and there need not be a box yet.
+    pub async fn laptop_facts(&self) -> Facts {
+        let mut records = Records {
+            taken_at: collect::seconds_since_1970(),
+            deep: true,
+            ..Records::default()
+        };
+        self.add_laptop(&mut records, &self.probes).await;
+        self.add_laptop(&mut records, &self.deep_probes).await;
+        Facts::new(records)
+    }
+
     fn lacks_vagrant(&self, facts: &Facts) -> bool {
         let is_vagrants = matches!(self.provider, Provider::Vagrant(_));
         let vagrant = facts.get::<VagrantProgram>();
@@ -153,13 +166,13 @@ impl<'a> Remote<'a> {
             ..Records::default()
         };
         records.insert(Connection::PROBE, record);
-        self.add_laptop(&mut records).await;
+        self.add_laptop(&mut records, &self.probes).await;
         records
     }
 
-    async fn add_laptop(&self, records: &mut Records) {
+    async fn add_laptop(&self, records: &mut Records, probes: &[Probe]) {
         if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(&self.probes).await {
+            for (id, record) in laptop::ask(probes).await {
                 records.insert(id, record);
             }
         }
@@ -242,7 +255,7 @@ impl provision::Target for Remote<'_> {
             let mut connected = Record::done("");
             connected.duration_ms = self.connecting_ms();
             records.insert(Connection::PROBE, connected);
-            self.add_laptop(&mut records).await;
+            self.add_laptop(&mut records, &self.probes).await;
             records
         })
     }
