@@ -146,7 +146,7 @@ fn what_is_ignored_is_shown_with_its_reason_and_not_counted() {
     let text = shown(&report);
     assert!(
         text.contains(
-            "It was ignored until 2026-01-31 (pulled in the first hour), and counts again."
+            "It was ignored until 2026-01-31 (pulled in the first hour), and counts\n    again."
         ),
         "{text}"
     );
@@ -1413,6 +1413,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
       lint         Look through a workshop's own files for what no longer works
@@ -1421,6 +1422,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help (see more with '--help')
@@ -1452,6 +1454,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
       lint         Look through a workshop's own files for what no longer works
@@ -1460,6 +1463,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help

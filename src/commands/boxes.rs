@@ -19,6 +19,7 @@ use crate::resources::system::{Connection, ConnectionFailure};
 use crate::resources::units::Units;
 use crate::resources::{self, Context};
 use crate::secret::Secret;
+use crate::target::laptop::Os;
 use crate::target::{self, Located, Provider, Target};
 use crate::transport::Transport;
 use crate::transport::session::{self, Passphrase};
@@ -36,6 +37,8 @@ pub struct Remote<'a> {
     pub name: String,
     provider: Provider,
     probes: Vec<Probe>,
+    /// Those that serve only a diagnosis.
+    deep_probes: Vec<Probe>,
     found: Mutex<Result<Located>>,
     /// How long the last connecting took.
     connecting: Mutex<Duration>,
@@ -53,12 +56,16 @@ impl<'a> Remote<'a> {
             Ok(located) => located.provider.clone(),
             Err(_) => target::provider(target, &environment.folder).await,
         };
+        let (deep_probes, probes) = resources::probes(workshop)
+            .into_iter()
+            .partition(|probe| probe.deep);
         Self {
             environment,
             workshop,
             name: target.to_string(),
             provider,
-            probes: resources::probes(workshop),
+            probes,
+            deep_probes,
             found: Mutex::new(found),
             connecting: Mutex::default(),
             target: target.clone(),
@@ -75,18 +82,30 @@ impl<'a> Remote<'a> {
             workshop: self.workshop,
             provider: &self.provider,
             target: &self.name,
+            laptop: Os::this(),
+            before: false,
+            deep: false,
         }
     }
 
-    /// Connects and asks everything; a box that cannot be asked is a fact as well.
+    /// Connects and asks everything; a box that cannot be asked is a fact as well. Deep probes are asked
+    /// when `wants_deep` says so of the facts, over the same connection.
     ///
     /// # Errors
     /// Only where the command line or the configuration is wrong.
-    pub async fn facts(&self) -> Result<Facts> {
+    pub async fn facts(&self, wants_deep: impl FnOnce(&Facts) -> bool) -> Result<Facts> {
         use provision::Target as _;
         let records = match self.connect().await {
             Ok(transport) => {
-                let records = self.probe(transport.clone()).await;
+                let facts = Facts::new(self.probe(transport.clone()).await);
+                let mut records = facts.records().clone();
+                if !self.deep_probes.is_empty() && wants_deep(&facts) {
+                    let later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    records.add(Records {
+                        deep: true,
+                        ..later
+                    });
+                }
                 self.tell_tally(transport.as_ref());
                 records
             }
@@ -103,6 +122,19 @@ impl<'a> Remote<'a> {
             Err(error) => self.unreached(&error).await,
         };
         Ok(Facts::new(records))
+    }
+
+    /// What can be known without a box: the laptop's side alone, its deep probes too. Nothing is connected
+    /// to, and there need not be a box yet.
+    pub async fn laptop_facts(&self) -> Facts {
+        let mut records = Records {
+            taken_at: collect::seconds_since_1970(),
+            deep: true,
+            ..Records::default()
+        };
+        self.add_laptop(&mut records, &self.probes).await;
+        self.add_laptop(&mut records, &self.deep_probes).await;
+        Facts::new(records)
     }
 
     fn lacks_vagrant(&self, facts: &Facts) -> bool {
@@ -134,16 +166,16 @@ impl<'a> Remote<'a> {
             ..Records::default()
         };
         records.insert(Connection::PROBE, record);
-        self.add_laptop(&mut records).await;
+        self.add_laptop(&mut records, &self.probes).await;
         records
     }
 
-    async fn add_laptop(&self, records: &mut Records) {
-        for (id, record) in here::ask(&self.probes).await {
+    async fn add_laptop(&self, records: &mut Records, probes: &[Probe]) {
+        for (id, record) in here::ask(probes).await {
             records.insert(id, record);
         }
         if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(&self.probes).await {
+            for (id, record) in laptop::ask(probes).await {
                 records.insert(id, record);
             }
         }
@@ -226,7 +258,7 @@ impl provision::Target for Remote<'_> {
             let mut connected = Record::done("");
             connected.duration_ms = self.connecting_ms();
             records.insert(Connection::PROBE, connected);
-            self.add_laptop(&mut records).await;
+            self.add_laptop(&mut records, &self.probes).await;
             records
         })
     }

@@ -3,8 +3,9 @@
 use super::Environment;
 use super::boxes::Remote;
 use crate::doctor;
-use crate::doctor::report::Report;
+use crate::doctor::report::{Finding, Report};
 use crate::error::{ExitCode, Result};
+use crate::resources::Context;
 use crate::target::{Purpose, Target};
 use crate::workshop::Workshop;
 
@@ -28,8 +29,15 @@ async fn examine(
     target: &Target,
 ) -> Result<Report> {
     let remote = Remote::find(environment, workshop, target).await;
-    let facts = remote.facts().await?;
-    let findings = doctor::judge(remote.context(), &facts);
+    let context = remote.context();
+    let facts = remote
+        .facts(|facts| doctor::judge(context, facts).iter().any(Finding::is_wrong))
+        .await?;
+    let context = Context {
+        deep: facts.records().deep,
+        ..context
+    };
+    let findings = doctor::judge(context, &facts);
     Ok(Report::new(&remote.name, findings))
 }
 

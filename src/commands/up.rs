@@ -17,7 +17,7 @@ pub async fn run(environment: &Environment) -> Result<ExitCode> {
     let mut codes = Vec::new();
     let targets = environment.targets(&workshop, Purpose::Make)?;
     for target in &targets {
-        match one(environment, &workshop, target).await {
+        match one(environment, &workshop, target, targets.len() == 1).await {
             Ok((up, code)) => {
                 boxes.push(up);
                 codes.push(code);
@@ -39,15 +39,23 @@ async fn one(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
+    alone: bool,
 ) -> Result<(Up, ExitCode)> {
     target::up(target, workshop, &environment.folder, &environment.events).await?;
-    target::remember(&environment.folder, target)?;
     let remote = Remote::find(environment, workshop, target).await;
     let options = cli::Provision {
         plan: false,
         diff: false,
     };
+    // One of several is not "the" box of this folder, and a machine that never answered is none.
+    let made = !matches!(target, Target::Ssh(_) | Target::Named(_));
+    if alone && made {
+        target::remember(&environment.folder, target)?;
+    }
     let provisioned = provision(environment, &remote, &options).await?;
+    if alone && !made {
+        target::remember(&environment.folder, target)?;
+    }
     let mut up = Up::new(&remote.name);
     let mut code = provisioned.outcome.exit_code();
     let failed = provisioned.outcome.changes_failed();

@@ -1,5 +1,9 @@
 //! Findings in the order of their `needs`: what doctor says.
 
+pub mod catalogue;
+pub mod explain;
+pub mod manual;
+mod pasted;
 pub mod report;
 
 use std::collections::HashMap;

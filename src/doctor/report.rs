@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::date::Date;
 use crate::error::ExitCode;
@@ -30,7 +30,7 @@ pub enum Scope {
 }
 
 /// Who can mend it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum By {
     You,
@@ -86,6 +86,12 @@ impl Finding {
         self.ignored
             .as_ref()
             .is_some_and(|ignored| !ignored.expired)
+    }
+
+    /// Whether something is to be found out or mended here: it failed, or could not be determined.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        matches!(self.status, Status::Fail | Status::Unknown) && !self.is_ignored()
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Probe {
     pub question: Question,
     /// After this long the probe is stopped, with its children.
     pub deadline: Duration,
+    /// Serves only a diagnosis: asked in a second exec, after something failed or with `--deep`.
+    pub deep: bool,
 }
 
 /// A question and the place it is asked from.
@@ -82,6 +84,18 @@ impl Probe {
             id: id.into(),
             question,
             deadline: USUAL_DEADLINE,
+            deep: false,
+        }
+    }
+
+    /// A probe that serves only a diagnosis. Checks that stand on it apply where [`Context::deep`] says so.
+    ///
+    /// [`Context::deep`]: crate::resources::Context::deep
+    #[must_use]
+    pub fn deep(id: &'static str, question: Question) -> Self {
+        Self {
+            deep: true,
+            ..Self::new(id, question)
         }
     }
 }

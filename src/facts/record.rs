@@ -67,12 +67,23 @@ impl Record {
 pub struct Records {
     /// The laptop's clock when the box's records arrived, in seconds since 1970 (UTC).
     pub taken_at: u64,
+    /// Whether the answers to the deep probes are among them.
+    #[serde(default)]
+    pub deep: bool,
     pub records: BTreeMap<String, Record>,
 }
 
 impl Records {
     pub fn insert(&mut self, probe: impl Into<String>, record: Record) {
         self.records.insert(probe.into(), record);
+    }
+
+    /// Adds the answers of a second asking. What was answered before stays as it was.
+    pub fn add(&mut self, later: Self) {
+        self.deep |= later.deep;
+        for (probe, record) in later.records {
+            self.records.entry(probe).or_insert(record);
+        }
     }
 
     #[must_use]

@@ -148,7 +148,7 @@ fn several<T: Serialize>(out: &mut dyn Write, targets: &[T]) -> io::Result<()> {
     )
 }
 
-fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+pub(super) fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     // Rendered whole before the first byte is written: a document is there, or it is not.
     let mut rendered = serde_json::to_vec_pretty(value)?;
     rendered.push(b'\n');

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::human::parts::number;
 use super::json::SCHEMA_VERSION;
 use super::style::{Label, Style, Symbol, Text, UNBROKEN, put};
 use crate::date::Date;
@@ -95,11 +96,6 @@ fn verdict(linted: &Linted) -> (Label, String) {
             format!("{} to solve, and {warnings}.", number(fail, "problem")),
         ),
     }
-}
-
-fn number(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 /// With a capital letter, unless it begins with something to be typed.

@@ -5,6 +5,7 @@
 //! real streams.
 
 pub mod confirm;
+pub mod explain;
 pub mod human;
 pub mod json;
 pub mod lint;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::doctor::catalogue::System;
 use crate::doctor::report::Report;
 use crate::error::{Error, Result};
 use crate::provision::outcome::Outcome;
@@ -147,6 +149,14 @@ impl Output {
         self.result(|out| match self.format {
             Format::Human => human::reports(out, &self.stdout, reports, self.verbose()),
             Format::Json => json::reports(out, reports),
+        })
+    }
+
+    /// What `explain` has to say, with the commands of this system.
+    pub fn explain(&self, explanation: &explain::Explanation, system: System) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => explain::human(out, &self.stdout, explanation, system),
+            Format::Json => explain::json(out, explanation, system),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Folds the resources' plans into steps: each change is planned on the facts that the earlier ones leave.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::outcome::{ChangeStatus, PlannedChange, Unchanged};
 use crate::date::Date;
@@ -102,16 +102,17 @@ impl Plans {
             .steps
             .iter_mut()
             .find_map(|step| match &mut step.change.action {
-                Action::Install(packages) => {
-                    Some((&mut step.checks, &mut step.change.title, packages))
+                Action::Install(install) => {
+                    Some((&mut step.checks, &mut step.change.title, install))
                 }
                 _ => None,
             });
         match (transaction, &change.action) {
-            (Some((checks, title, known)), Action::Install(packages)) => {
-                known.extend(packages.iter().cloned());
+            (Some((checks, title, known)), Action::Install(install)) => {
+                known.packages.extend(install.packages.iter().cloned());
+                known.settings.extend(install.settings.clone());
                 checks.push(check.to_owned());
-                *title = install_title(known);
+                *title = known.title();
             }
             _ => self.steps.push(Step {
                 checks: vec![check.to_owned()],
@@ -119,9 +120,4 @@ impl Plans {
             }),
         }
     }
-}
-
-fn install_title(packages: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
-    format!("Install {}", names.join(", "))
 }

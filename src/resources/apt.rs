@@ -1,5 +1,6 @@
 //! The script that has apt install packages, on a bad link and after an interrupted run.
 
+use super::change::Install;
 use crate::quote;
 
 /// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
@@ -7,9 +8,11 @@ use crate::quote;
 ///
 /// A name with `-` behind it is removed in the same transaction.
 #[must_use]
-pub fn install_script<'a>(packages: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<String> = packages.into_iter().map(quote::sh).collect();
+pub fn install_script(install: &Install) -> String {
+    let quoted = |name: &String| quote::sh(name);
+    let names: Vec<String> = install.packages.iter().map(quoted).collect();
     let names = names.join(" ");
+    let settings = settings(install);
     format!(
         r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
 apt() {{
@@ -35,8 +38,31 @@ if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
   patiently dpkg --force-confdef --force-confold --configure -a
   apt -f install
 fi
-patiently apt update
+{settings}patiently apt update
 apt install {names}
 "#
     )
+}
+
+/// Puts the settings in place, and has them gone however the script ends.
+fn settings(install: &Install) -> String {
+    if install.settings.is_empty() {
+        return String::new();
+    }
+    let paths: Vec<String> = install
+        .settings
+        .keys()
+        .map(|path| quote::sh(path))
+        .collect();
+    let mut script = format!(
+        "trap 'rm -f \"$@\"' EXIT\ntrap 'exit 1' HUP INT TERM\nset -- {}\n",
+        paths.join(" ")
+    );
+    for (path, content) in &install.settings {
+        let (path, content) = (quote::sh(path), quote::sh(content));
+        script.push_str(&format!(
+            "mkdir -p \"$(dirname {path})\"\nprintf %s {content} >{path}\n"
+        ));
+    }
+    script
 }

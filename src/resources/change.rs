@@ -1,6 +1,6 @@
 //! What `plan` answers: a change with its script, or the reason why none is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::provision::outcome::Difference;
@@ -22,16 +22,26 @@ pub struct Change {
     pub action: Action,
     /// What `--diff` shows.
     pub differences: Vec<Difference>,
+    /// Safe to make without asking: it can be repeated, loses nothing, and stops nothing that somebody uses.
+    pub unattended: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Packages to install; those of all changes go into one transaction of apt.
-    Install(BTreeSet<String>),
+    Install(Install),
     /// A script for root's `sh`; it ends with a status other than 0 when it failed.
     Script(Script),
     /// Images to pull through Docker's API.
     Pull(Vec<String>),
+}
+
+/// Packages, and what is to be so while they are installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Install {
+    pub packages: BTreeSet<String>,
+    /// Files that the packages' own scripts read, by their paths; they are gone again afterwards.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// A script and the bytes that wait on its stdin. Contents and secrets travel on stdin only.
@@ -53,14 +63,33 @@ impl fmt::Debug for Script {
     }
 }
 
+impl Install {
+    #[must_use]
+    pub fn title(&self) -> String {
+        let names: Vec<&str> = self.packages.iter().map(String::as_str).collect();
+        format!("Install {}", names.join(", "))
+    }
+}
+
 impl Plan {
     pub fn install<I: IntoIterator<Item = S>, S: Into<String>>(packages: I) -> Self {
-        let packages: BTreeSet<String> = packages.into_iter().map(Into::into).collect();
-        let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+        Self::install_with(packages, BTreeMap::new())
+    }
+
+    /// Packages to install, with settings that hold meanwhile.
+    pub fn install_with<I: IntoIterator<Item = S>, S: Into<String>>(
+        packages: I,
+        settings: BTreeMap<String, String>,
+    ) -> Self {
+        let install = Install {
+            packages: packages.into_iter().map(Into::into).collect(),
+            settings,
+        };
         Self::Change(Change {
-            title: format!("Install {}", names.join(", ")),
-            action: Action::Install(packages.clone()),
+            title: install.title(),
+            action: Action::Install(install),
             differences: Vec::new(),
+            unattended: false,
         })
     }
 
@@ -81,11 +110,21 @@ impl Plan {
                 stdin: Secret::new(stdin),
             }),
             differences: Vec::new(),
+            unattended: false,
         })
     }
 
     pub fn leave(reason: impl Into<String>) -> Self {
         Self::Leave(reason.into())
+    }
+
+    /// Says that the change is safe to make without asking: see [`Change::unattended`].
+    #[must_use]
+    pub fn unattended(mut self) -> Self {
+        if let Self::Change(change) = &mut self {
+            change.unattended = true;
+        }
+        self
     }
 
     /// Adds what `--diff` shows.

@@ -1,7 +1,7 @@
 //! Docker Engine, Compose, and the images that the workshop needs.
 
 use super::apt;
-use super::change::{Action, Change};
+use super::change::{Action, Change, Install};
 use super::packages::{Packages, upstream_version};
 use super::releases;
 use super::system::{Login, Os};
@@ -301,6 +301,7 @@ impl Resource for Docker {
                 title: format!("Pull {}", images.join(", ")),
                 action: Action::Pull(images.clone()),
                 differences: Vec::new(),
+                unattended: false,
             }),
         }
     }
@@ -353,13 +354,14 @@ impl Resource for Docker {
 
 /// One transaction: a box is never without Docker because a download failed between the two.
 fn replace_script(conflicts: &[&str]) -> String {
-    let removed: Vec<String> = conflicts.iter().map(|name| format!("{name}-")).collect();
-    let packages: Vec<&str> = releases::UPSTREAM_DOCKER.to_vec();
-    apt::install_script(
-        packages
-            .into_iter()
-            .chain(removed.iter().map(String::as_str)),
-    )
+    let wanted = releases::UPSTREAM_DOCKER
+        .iter()
+        .map(|name| (*name).to_owned());
+    let removed = conflicts.iter().map(|name| format!("{name}-"));
+    apt::install_script(&Install {
+        packages: wanted.chain(removed).collect(),
+        settings: [].into(),
+    })
 }
 
 fn expect_daemon(facts: &Facts) {

@@ -20,6 +20,7 @@ pub mod units;
 use crate::doctor::report::{Remedy, Scope, Status};
 use crate::facts::{Facts, Probe, Unobserved};
 use crate::target::Provider;
+use crate::target::laptop::Os;
 use crate::workshop::{AuthorsCheck, Workshop};
 
 pub use change::{Change, Plan};
@@ -43,6 +44,29 @@ pub struct Context<'a> {
     pub provider: &'a Provider,
     /// The target as it was written, for remedies that name a command of dwenv.
     pub target: &'a str,
+    /// The system of the laptop that the facts come from.
+    pub laptop: Os,
+    /// Only the laptop is looked at, days ahead: there may be no box yet.
+    pub before: bool,
+    /// The deep probes were asked too: see [`Probe::deep`].
+    pub deep: bool,
+}
+
+impl Context<'_> {
+    /// A command for the box as it is typed on the laptop. `command` is for the box's shell.
+    ///
+    /// Quotation marks are the one way to quote that sh, PowerShell and cmd share; a command that needs
+    /// others does not belong in a remedy.
+    #[must_use]
+    pub fn in_box(&self, command: &str) -> String {
+        let simple = |c: char| c.is_ascii_alphanumeric() || " -_./=:@,+".contains(c);
+        let ssh = format!("dwenv ssh --target {} --", self.target);
+        if command.chars().all(simple) {
+            format!("{ssh} {command}")
+        } else {
+            format!("{ssh} \"{command}\"")
+        }
+    }
 }
 
 /// One thing that is proved, by a stable id.
@@ -83,6 +107,14 @@ impl Applicable<'_> {
         }
     }
 
+    /// Whether it can be judged days ahead, when there may be no box yet: it is of the laptop, and does
+    /// not look at the box from there.
+    #[must_use]
+    pub fn is_judged_before(&self) -> bool {
+        let of_the_box = |need: &&str| need.starts_with("box.");
+        self.scope() == Scope::Laptop && !self.needs.iter().any(of_the_box)
+    }
+
     /// Whether the author of the workshop declared it.
     #[must_use]
     pub fn is_authors(&self) -> bool {
@@ -94,7 +126,7 @@ impl Applicable<'_> {
     pub fn judge(&self, context: Context, facts: &Facts) -> State<Judgement> {
         match self.judge {
             Judge::Kind(kind, check) => kind.judge(check, context, facts),
-            Judge::Author(check) => custom::judge(check, facts.records()),
+            Judge::Author(check) => custom::judge(check, context.laptop, facts.records()),
         }
     }
 
@@ -103,7 +135,7 @@ impl Applicable<'_> {
     pub fn plan(&self, context: Context, facts: &Facts) -> State<Plan> {
         match self.judge {
             Judge::Kind(kind, check) => kind.plan(check, context, facts),
-            Judge::Author(check) => custom::plan(check, facts.records()),
+            Judge::Author(check) => custom::plan(check, context.laptop, facts.records()),
         }
     }
 }
@@ -234,7 +266,10 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
         probe: &check.id,
         judge: Judge::Author(check),
     });
-    let mut waiting: Vec<Applicable> = own.chain(authors).collect();
+    let mut waiting: Vec<Applicable> = own
+        .chain(authors)
+        .filter(|check| !context.before || check.is_judged_before())
+        .collect();
     let mut ordered = Vec::new();
     while !waiting.is_empty() {
         let free = waiting.iter().position(|check| {
@@ -247,7 +282,7 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
     ordered
 }
 
-/// Every probe that the declared resources ask for, each once.
+/// Every probe that the declared resources ask for, each once: the deep ones among them too.
 #[must_use]
 pub fn probes(workshop: &Workshop) -> Vec<Probe> {
     let mut probes: Vec<Probe> = Vec::new();

@@ -11,6 +11,7 @@ use dwenv::facts::{Facts, Record, RecordStatus, Records};
 use dwenv::resources::Context;
 use dwenv::resources::files::sha256;
 use dwenv::target::Provider;
+use dwenv::target::laptop::Os;
 use dwenv::workshop::Workshop;
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -75,6 +76,9 @@ impl Case {
         Context {
             workshop: &self.workshop,
             provider: &self.provider,
+            laptop: Os::Linux,
+            before: false,
+            deep: self.records.deep,
             target: match &self.provider {
                 Provider::Vagrant(_) => "vagrant",
                 Provider::Sandbox => "sandbox",

@@ -9,6 +9,7 @@ use dwenv::facts::{Facts, Record, RecordStatus, Records};
 use dwenv::provision::plan;
 use dwenv::resources::Context;
 use dwenv::target::Provider;
+use dwenv::target::laptop::Os;
 use dwenv::workshop::Workshop;
 
 use super::case;
@@ -57,6 +58,9 @@ fn a_probe_that_gives_no_answer_makes_its_checks_unknown() {
         workshop: &workshop,
         provider: &provider,
         target: "vagrant",
+        laptop: Os::Linux,
+        before: false,
+        deep: false,
     };
     let ready = ready();
     let whole = statuses(context, &ready);
@@ -120,6 +124,9 @@ fn an_answer_cut_anywhere_is_no_panic_and_passes_nothing_that_failed() {
         workshop: &workshop,
         provider: &provider,
         target: "sandbox",
+        laptop: Os::Linux,
+        before: false,
+        deep: false,
     };
     let mut found: BTreeSet<String> = BTreeSet::new();
     for base in ["debian-13-ready", "debian-13-bare"] {

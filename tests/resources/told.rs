@@ -88,7 +88,11 @@ fn provision_plans(case: &Case, plans: &Plans) -> String {
         )
         .unwrap();
         match &change.action {
-            Action::Install(_) => {}
+            Action::Install(install) => {
+                for (path, content) in &install.settings {
+                    text += &indented(&format!("   {path} | "), content);
+                }
+            }
             Action::Pull(images) => writeln!(text, "   pull {images:?}").unwrap(),
             Action::Script(script) => {
                 text += &indented("   | ", &without_lengths(&shortened(case, &script.sh)));

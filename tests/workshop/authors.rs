@@ -1,5 +1,7 @@
 //! The author's own checks, and what is not to be counted.
 
+use dwenv::target::laptop::Os;
+
 use crate::{accepted, refused};
 
 #[test]
@@ -28,8 +30,8 @@ hint = { all = "Install it", windows = "Install Git for Windows" }
     assert_eq!(later.id, "box.custom.later");
     assert_eq!(later.needs, ["box.custom.git", "box.docker.daemon"]);
     assert_eq!(git.timeout.as_secs(), 20);
-    assert_eq!(git.hint.on("windows"), Some("Install Git for Windows"));
-    assert_eq!(git.hint.on("linux"), Some("Install it"));
+    assert_eq!(git.hint.on(Os::Windows), Some("Install Git for Windows"));
+    assert_eq!(git.hint.on(Os::Linux), Some("Install it"));
     assert_eq!(workshop.ignores[0].until.unwrap().to_string(), "2027-01-31");
 }
 

@@ -7,6 +7,7 @@ use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::authors::{Page, Rows};
 use crate::facts::{Observed, RecordStatus, Records, Unobserved};
 use crate::resources::{Judgement, Plan, State};
+use crate::target::laptop::Os;
 use crate::workshop::AuthorsCheck;
 use crate::workshop::authors::{Asks, Place, Severity, Wanted};
 
@@ -16,7 +17,7 @@ const TIMED_OUT: &[i32] = &[124, 137];
 const SHOWN: usize = 160;
 
 #[must_use]
-pub fn judge(check: &AuthorsCheck, records: &Records) -> State<Judgement> {
+pub fn judge(check: &AuthorsCheck, laptop: Os, records: &Records) -> State<Judgement> {
     match differs(check, records) {
         Err(Unobserved(reason)) => State::Unknown(reason),
         Ok(Answer::Right(seen)) => State::AsDeclared(seen),
@@ -26,7 +27,7 @@ pub fn judge(check: &AuthorsCheck, records: &Records) -> State<Judgement> {
                 Severity::Warn => Status::Warn,
             },
             summary: seen,
-            remedy: check.hint.on(std::env::consts::OS).map(|hint| Remedy {
+            remedy: check.hint.on(laptop).map(|hint| Remedy {
                 text: hint.to_owned(),
                 commands: Vec::new(),
                 by: By::You,
@@ -36,8 +37,8 @@ pub fn judge(check: &AuthorsCheck, records: &Records) -> State<Judgement> {
 }
 
 #[must_use]
-pub fn plan(check: &AuthorsCheck, records: &Records) -> State<Plan> {
-    match judge(check, records) {
+pub fn plan(check: &AuthorsCheck, laptop: Os, records: &Records) -> State<Plan> {
+    match judge(check, laptop, records) {
         State::AsDeclared(seen) => State::AsDeclared(seen),
         State::Unknown(reason) => State::Unknown(reason),
         State::Drifted(judgement) => State::Drifted(Plan::leave(format!(

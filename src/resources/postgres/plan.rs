@@ -19,6 +19,9 @@ use crate::workshop::{Postgres, Table, Workshop};
 const BLOCK_BEGIN: &str = "# dwenv: begin";
 const BLOCK_END: &str = "# dwenv: end";
 
+/// What pg_createcluster(1) copies into the configuration of a new cluster.
+const NEW_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/dwenv.conf";
+
 /// The unit of the cluster on our port, found when the script runs: no plan can know its version.
 fn cluster_unit(port: u16) -> String {
     format!(
@@ -46,7 +49,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
     let declared = &workshop.postgres;
     let port = declared.port;
     match drift {
-        Drift::PackageMissing => Plan::install([releases::POSTGRES]),
+        Drift::PackageMissing => install(declared),
         Drift::TooOld { found, wanted } => Plan::leave(format!(
             "PostgreSQL {found} is what this release has, and {wanted} is wanted: \
              the box or the declaration has to change"
@@ -112,6 +115,18 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         }
         Drift::Schema(drifts) => mend_schema(declared, drifts),
     }
+}
+
+/// The first cluster, which the package makes, listens from the start where it shall: no restart is owed.
+/// (Until the rules are in place PostgreSQL's own let nobody in from outside.)
+fn install(declared: &Postgres) -> Plan {
+    // pg_createcluster(1): as in postgresql.conf, with `%` doubled.
+    let listen = quote::sql(&declared.listen_addresses).replace('%', "%%");
+    let settings = format!("listen_addresses = {listen}\n");
+    Plan::install_with(
+        [releases::POSTGRES],
+        [(NEW_CLUSTER.to_owned(), settings)].into(),
+    )
 }
 
 fn run_sql(title: String, port: u16, database: &str, sql: String) -> Plan {

@@ -11,6 +11,7 @@ use semver::VersionReq;
 
 use super::model::Password;
 use crate::date::Date;
+use crate::target::laptop::Os;
 
 pub use ignore::read as ignores;
 pub use read::read as checks;
@@ -127,14 +128,14 @@ pub struct Hint {
 }
 
 impl Hint {
-    /// The hint for a laptop with this system, in the words of [`std::env::consts::OS`].
+    /// The hint for a laptop with this system.
     #[must_use]
-    pub fn on(&self, system: &str) -> Option<&str> {
+    pub fn on(&self, system: Os) -> Option<&str> {
         let own = match system {
-            "linux" => &self.linux,
-            "macos" => &self.macos,
-            "windows" => &self.windows,
-            _ => &None,
+            Os::Linux => &self.linux,
+            Os::MacOs => &self.macos,
+            Os::Windows => &self.windows,
+            Os::Other => &None,
         };
         own.as_deref().or(self.all.as_deref())
     }
