@@ -56,6 +56,30 @@ impl<'a> Remote<'a> {
             Ok(located) => located.provider.clone(),
             Err(_) => target::provider(target, &environment.folder).await,
         };
+        Self::of(environment, workshop, target, provider, found)
+    }
+
+    /// Looks for no box: for [`Self::laptop_facts`] alone.
+    pub async fn not_yet(
+        environment: &'a Environment,
+        workshop: &'a Workshop,
+        target: &Target,
+    ) -> Remote<'a> {
+        let provider = target::provider(target, &environment.folder).await;
+        let found = Err(Error::new(
+            ErrorKind::Unreachable,
+            format!("{target} was not looked for"),
+        ));
+        Self::of(environment, workshop, target, provider, found)
+    }
+
+    fn of(
+        environment: &'a Environment,
+        workshop: &'a Workshop,
+        target: &Target,
+        provider: Provider,
+        found: Result<Located>,
+    ) -> Remote<'a> {
         let (deep_probes, probes) = resources::probes(workshop)
             .into_iter()
             .partition(|probe| probe.deep);
@@ -175,7 +199,7 @@ impl<'a> Remote<'a> {
             records.insert(id, record);
         }
         if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(probes).await {
+            for (id, record) in laptop::ask(probes, &self.environment.folder).await {
                 records.insert(id, record);
             }
         }

@@ -22,20 +22,25 @@ pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
     let mut roots: HashMap<&str, &str> = HashMap::new();
     let mut findings = Vec::new();
     for check in resources::in_order(context) {
-        let root = check.needs.iter().find_map(|need| roots.get(need).copied());
-        let mut finding = match root {
-            Some(root) => skipped(&check, root),
-            None => found(&check, check.judge(context, facts), facts),
+        let root_among =
+            |others: &[&str]| others.iter().find_map(|other| roots.get(other).copied());
+        let (mut finding, root) = match root_among(&check.needs) {
+            Some(root) => (skipped(&check, root), root),
+            None => {
+                let finding = found(&check, check.judge(context, facts), facts);
+                match root_among(resources::explained_by(&check, finding.status)) {
+                    Some(root) => (explained(finding, root), root),
+                    None => (finding, check.id),
+                }
+            }
         };
         if finding.status != Status::Pass {
             finding.ignored = ignored(context.workshop, check.id, today);
         }
-        match finding.status {
-            Status::Pass | Status::Warn => {}
-            // Whoever ignores it wants to go on: what needs it is judged by what is seen of itself.
-            _ if finding.is_ignored() => {}
-            Status::Skip => drop(roots.insert(check.id, root.unwrap_or(check.id))),
-            Status::Fail | Status::Unknown => drop(roots.insert(check.id, check.id)),
+        // Whoever ignores a check wants to go on: what needs it is judged by what is seen of itself.
+        let holds = matches!(finding.status, Status::Pass | Status::Warn);
+        if !holds && !finding.is_ignored() {
+            roots.insert(check.id, root);
         }
         findings.push(finding);
     }
@@ -83,5 +88,16 @@ fn skipped(check: &Applicable, root: &str) -> Finding {
         remedy: None,
         ignored: None,
         duration: std::time::Duration::ZERO,
+    }
+}
+
+/// What was found follows from what was found before: it is not a cause of its own.
+fn explained(finding: Finding, root: &str) -> Finding {
+    Finding {
+        status: Status::Skip,
+        summary: format!("{}, because of {root}", finding.summary),
+        because: Some(root.to_owned()),
+        remedy: None,
+        ..finding
     }
 }

@@ -3,17 +3,24 @@
 //! To add a kind: write its file, and add its one line to [`ALL`].
 
 pub mod apt;
+pub mod apt_sources;
+pub mod apt_state;
+pub mod capacity;
 pub mod change;
 pub mod custom;
 pub mod docker;
 mod docker_repository;
 pub mod files;
+pub mod locale;
+pub mod network;
 pub mod packages;
 pub mod ports;
 pub mod postgres;
+pub mod proxy;
 pub mod reach;
 pub mod releases;
 pub mod server;
+pub mod sshd;
 pub mod system;
 pub mod units;
 
@@ -29,6 +36,13 @@ pub use change::{Change, Plan};
 pub const ALL: &[&dyn Kind] = &[
     &reach::LaptopPrograms,
     &system::System,
+    &capacity::Capacity,
+    &apt_state::AptState,
+    &network::Network,
+    &proxy::Proxy,
+    &apt_sources::AptSources,
+    &locale::Locale,
+    &sshd::Sshd,
     &ports::Ports,
     &docker_repository::DockerRepository,
     &docker::Docker,
@@ -245,7 +259,20 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
     checks.map(|check| check.id)
 }
 
-/// The checks that apply, each after those that it needs; ties in the order of [`ALL`], the author's last.
+/// Checks whose failure explains that this one ended so. Unlike `needs` they hold nothing up: a check that
+/// passes all the same has passed.
+#[must_use]
+pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static str] {
+    match (check.id, check.probe, status) {
+        // Whichever package is missing, apt is what should have brought it.
+        (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
+        ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        _ => &[],
+    }
+}
+
+/// The checks that apply, each after those that it needs or that may explain it; ties in the order of
+/// [`ALL`], the author's last.
 #[must_use]
 pub fn in_order(context: Context) -> Vec<Applicable> {
     let own = ALL
@@ -274,7 +301,9 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
     while !waiting.is_empty() {
         let free = waiting.iter().position(|check| {
             let waits_for = |need: &&str| waiting.iter().any(|other| other.id == *need);
-            !check.needs.iter().any(waits_for)
+            let reasons = [Status::Fail, Status::Unknown].map(|status| explained_by(check, status));
+            let mut before = check.needs.iter().chain(reasons.into_iter().flatten());
+            !before.any(|other| waits_for(&other))
         });
         // A circle of needs would be a fault in the list above; a test holds that there is none.
         ordered.push(waiting.remove(free.unwrap_or(0)));
