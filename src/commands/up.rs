@@ -17,19 +17,17 @@ pub async fn run(environment: &Environment) -> Result<ExitCode> {
     let mut codes = Vec::new();
     let targets = environment.targets(&workshop, Purpose::Make)?;
     for target in &targets {
-        match one(environment, &workshop, target, targets.len() == 1).await {
-            Ok((up, code)) => {
-                boxes.push(up);
-                codes.push(code);
-            }
+        let (up, code) = match one(environment, &workshop, target, targets.len() == 1).await {
+            Ok((up, code)) => (Ok(up), code),
             Err(error) if targets.len() == 1 => return Err(error),
             // The others are not to suffer from it.
             Err(error) => {
-                environment.events.warning(format!("{target}: {error}"));
-                boxes.push(Up::new(target.to_string()));
-                codes.push(error.exit_code());
+                let code = error.exit_code();
+                (Err(error), code)
             }
-        }
+        };
+        boxes.push((target.to_string(), up));
+        codes.push(code);
     }
     environment.tell(|output| output.up(&boxes))?;
     Ok(worst(codes.into_iter()))

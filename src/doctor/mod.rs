@@ -19,15 +19,20 @@ pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
     let mut roots: HashMap<&str, &str> = HashMap::new();
     let mut findings = Vec::new();
     for (kind, check) in resources::in_order(context) {
-        let root = check.needs.iter().find_map(|need| roots.get(need).copied());
-        let finding = match root {
-            Some(root) => skipped(check, root),
-            None => found(check, kind.judge(check, context, facts), facts),
+        let root_among =
+            |others: &[&str]| others.iter().find_map(|other| roots.get(other).copied());
+        let (finding, root) = match root_among(check.needs) {
+            Some(root) => (skipped(check, root), root),
+            None => {
+                let finding = found(check, kind.judge(check, context, facts), facts);
+                match root_among(resources::explained_by(check, finding.status)) {
+                    Some(root) => (explained(finding, root), root),
+                    None => (finding, check.id),
+                }
+            }
         };
-        match finding.status {
-            Status::Pass | Status::Warn => {}
-            Status::Skip => drop(roots.insert(check.id, root.unwrap_or(check.id))),
-            Status::Fail | Status::Unknown => drop(roots.insert(check.id, check.id)),
+        if !matches!(finding.status, Status::Pass | Status::Warn) {
+            roots.insert(check.id, root);
         }
         findings.push(finding);
     }
@@ -62,5 +67,16 @@ fn skipped(check: &Check, root: &str) -> Finding {
         because: Some(root.to_owned()),
         remedy: None,
         duration: std::time::Duration::ZERO,
+    }
+}
+
+/// What was found follows from what was found before: it is not a cause of its own.
+fn explained(finding: Finding, root: &str) -> Finding {
+    Finding {
+        status: Status::Skip,
+        summary: format!("{}, because of {root}", finding.summary),
+        because: Some(root.to_owned()),
+        remedy: None,
+        ..finding
     }
 }

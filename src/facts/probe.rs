@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::target::laptop::Os;
 use crate::workshop::Password;
 
 /// One question. Its id names the record that answers it.
@@ -36,8 +37,8 @@ pub enum Question {
     Http { port: u16 },
     /// A connection from the laptop to this port of the box, by each way there is.
     Reach { port: u16, service: Service },
-    /// A program on the laptop.
-    Laptop(LaptopProgram),
+    /// Something about the laptop itself.
+    Laptop(LaptopQuestion),
 }
 
 /// What has to answer at a port.
@@ -51,6 +52,47 @@ pub enum Service {
 pub enum LaptopProgram {
     Vagrant,
     VirtualBox,
+}
+
+/// A question to the laptop, and the systems on which it has a meaning. It is not asked on others.
+#[derive(Clone, Debug)]
+pub struct LaptopQuestion {
+    pub on: &'static [Os],
+    pub ask: Ask,
+}
+
+/// What the laptop is asked. The answers are what its programs and files say, so that they can be judged
+/// elsewhere.
+///
+/// In arguments and paths a word in braces stands for a place: `{project}`, `{vagrant_home}`,
+/// `{machine_folder}`, `{home}`, and `{release}` for the release of the running Linux kernel.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// The version of a program, as [`super::laptop::Program`].
+    Version(LaptopProgram),
+    /// A program: what it prints, and after a failure its stderr as well.
+    Program {
+        name: &'static str,
+        arguments: Vec<String>,
+        /// Variables set for it alone.
+        variables: &'static [(&'static str, &'static str)],
+    },
+    /// Files and folders, by their paths: a map of [`super::laptop::Entry`].
+    Files(Vec<&'static str>),
+    /// The variables of this list that are set, without passwords.
+    Variables(&'static [&'static str]),
+    /// Which system and processor this is, and where the workshop's things are: [`super::laptop::Here`].
+    Here,
+    /// Ports of the laptop, connected to and bound, as [`super::laptop::PortTried`].
+    Ports(Vec<u16>),
+    /// Who uses KVM, as a list of [`super::laptop::KvmUser`].
+    KvmUsers,
+    /// What Vagrant keeps in the project, with owner and mode, as a list of [`super::laptop::Kept`].
+    Kept,
+    /// The date that a web server says, and the laptop's own, as [`super::laptop::WebDate`].
+    WebDate(&'static str),
+    /// Who vouches for these servers, as a list of [`super::laptop::Vouched`].
+    Vouched(&'static [&'static str]),
 }
 
 /// The deadline of a probe that asks one local program.
@@ -76,5 +118,17 @@ impl Probe {
             deep: true,
             ..Self::new(id, question)
         }
+    }
+
+    /// A question to laptops of these systems.
+    #[must_use]
+    pub fn laptop(id: &'static str, on: &'static [Os], ask: Ask) -> Self {
+        Self::new(id, Question::Laptop(LaptopQuestion { on, ask }))
+    }
+
+    /// The same with another deadline.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 }

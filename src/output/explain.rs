@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::human::{commands, emphasised, next_step, number};
+use super::human::parts::{commands, emphasised, next_step, number};
 use super::json::{SCHEMA_VERSION, document};
 use super::style::{Label, Style, Text, put};
 use crate::doctor::catalogue::{Coverage, Fix, Place, Row, System};

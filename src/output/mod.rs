@@ -185,7 +185,7 @@ impl Output {
     }
 
     /// What `up` did.
-    pub fn up(&self, boxes: &[Up]) -> Result<()> {
+    pub fn up(&self, boxes: &[(String, Result<Up>)]) -> Result<()> {
         self.result(|out| match self.format {
             Format::Human => human::up(out, &self.stdout, boxes, self.verbose()),
             Format::Json => json::up(out, boxes),
