@@ -6,25 +6,31 @@ use std::collections::HashMap;
 
 use crate::facts::Facts;
 use crate::resources::{self, Check, Context, Judgement, State};
-use report::{Finding, Status};
+use report::{Finding, Scope, Status};
 
 /// Judges every check that applies, a cause before what follows from it.
 #[must_use]
 pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
-    // For each check that does not hold: the check at the root of it.
-    let mut roots: HashMap<&str, &str> = HashMap::new();
+    // For each check that does not hold: the check at the root of it, and how that one ended.
+    let mut roots: HashMap<&str, (&str, Status)> = HashMap::new();
     let mut findings = Vec::new();
     for (kind, check) in resources::in_order(context) {
-        let root = check.needs.iter().find_map(|need| roots.get(need).copied());
+        let hides = |(root, status): &(&str, Status)| {
+            // What nobody could find out about the laptop says nothing about the box.
+            *status == Status::Fail || check.scope() == Scope::Laptop || root.starts_with("box.")
+        };
+        let mut causes = check.needs.iter().filter_map(|need| roots.get(need));
+        let root = causes.find(|cause| hides(cause)).copied();
         let finding = match root {
-            Some(root) => skipped(check, root),
+            Some((root, _)) => skipped(check, root),
             None => found(check, kind.judge(check, context, facts), facts),
         };
-        match finding.status {
-            Status::Pass | Status::Warn => {}
-            Status::Skip => drop(roots.insert(check.id, root.unwrap_or(check.id))),
-            Status::Fail | Status::Unknown => drop(roots.insert(check.id, check.id)),
-        }
+        let cause = match finding.status {
+            Status::Pass | Status::Warn => None,
+            Status::Skip => root,
+            status @ (Status::Fail | Status::Unknown) => Some((check.id, status)),
+        };
+        roots.extend(cause.map(|cause| (check.id, cause)));
         findings.push(finding);
     }
     findings

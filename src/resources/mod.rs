@@ -7,6 +7,7 @@ pub mod change;
 pub mod docker;
 mod docker_repository;
 pub mod files;
+pub mod laptop;
 pub mod packages;
 pub mod ports;
 pub mod postgres;
@@ -27,6 +28,26 @@ pub use change::{Change, Plan};
 /// Every kind of resource, in the order in which ties between their checks are broken.
 pub const ALL: &[&dyn Kind] = &[
     &reach::LaptopPrograms,
+    &laptop::architecture::KIND,
+    &laptop::virtualisation::KIND,
+    &laptop::hypervisor::KIND,
+    &laptop::modules::SECURE_BOOT_KIND,
+    &laptop::modules::KIND,
+    &laptop::kvm::KIND,
+    &laptop::plugins::KIND,
+    &laptop::folders::KIND,
+    &laptop::keys::OWNER_KIND,
+    &laptop::keys::KEY_KIND,
+    &laptop::memory::KIND,
+    &laptop::disk::KIND,
+    &laptop::hostonly::RANGE_KIND,
+    &laptop::hostonly::KIND,
+    &laptop::ports::EXCLUDED_KIND,
+    &laptop::ports::KIND,
+    &laptop::proxy::KIND,
+    &laptop::clock::KIND,
+    &laptop::tls::KIND,
+    &laptop::boxes::KIND,
     &system::System,
     &ports::Ports,
     &docker_repository::DockerRepository,
@@ -225,7 +246,7 @@ pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
 pub fn probes(workshop: &Workshop) -> Vec<Probe> {
     let mut probes: Vec<Probe> = Vec::new();
     for probe in ALL.iter().flat_map(|kind| kind.probes(workshop)) {
-        if !probes.iter().any(|known| known.id == probe.id) {
+        if !probes.iter().any(|known| known.is_same(&probe)) {
             probes.push(probe);
         }
     }
