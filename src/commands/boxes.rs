@@ -124,7 +124,8 @@ impl<'a> Remote<'a> {
                 let facts = Facts::new(self.probe(transport.clone()).await);
                 let mut records = facts.records().clone();
                 if !self.deep_probes.is_empty() && wants_deep(&facts) {
-                    let later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    let mut later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    self.add_laptop(&mut later, &self.deep_probes).await;
                     records.add(Records {
                         deep: true,
                         ..later

@@ -12,25 +12,34 @@ use crate::date::Date;
 use crate::facts::Facts;
 use crate::resources::{self, Applicable, Context, Judgement, State};
 use crate::workshop::Workshop;
-use report::{Finding, Ignored, Status};
+use report::{Finding, Ignored, Scope, Status};
 
 /// Judges every check that applies, a cause before what follows from it.
 #[must_use]
 pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
     let today = Date::of(facts.records().taken_at);
-    // For each check that does not hold: the check at the root of it.
-    let mut roots: HashMap<&str, &str> = HashMap::new();
+    // For each check that does not hold: the check at the root of it, and how that one ended.
+    let mut roots: HashMap<&str, (&str, Status)> = HashMap::new();
     let mut findings = Vec::new();
     for check in resources::in_order(context) {
-        let root_among =
-            |others: &[&str]| others.iter().find_map(|other| roots.get(other).copied());
+        let hides = |(root, status): &(&str, Status)| {
+            // What nobody could find out about the laptop says nothing about the box.
+            *status == Status::Fail || check.scope() == Scope::Laptop || root.starts_with("box.")
+        };
+        let root_among = |others: &[&str]| {
+            let mut causes = others.iter().filter_map(|other| roots.get(other));
+            causes.find(|cause| hides(cause)).copied()
+        };
         let (mut finding, root) = match root_among(&check.needs) {
-            Some(root) => (skipped(&check, root), root),
+            Some(root) => (skipped(&check, root.0), root),
             None => {
                 let finding = found(&check, check.judge(context, facts), facts);
                 match root_among(resources::explained_by(&check, finding.status)) {
-                    Some(root) => (explained(finding, root), root),
-                    None => (finding, check.id),
+                    Some(root) => (explained(finding, root.0), root),
+                    None => {
+                        let status = finding.status;
+                        (finding, (check.id, status))
+                    }
                 }
             }
         };

@@ -86,12 +86,13 @@ pub struct LaptopQuestion {
 /// elsewhere.
 ///
 /// In arguments and paths a word in braces stands for a place: `{project}`, `{vagrant_home}`,
-/// `{machine_folder}`, `{home}`, and `{release}` for the release of the running Linux kernel.
+/// `{machine_folder}`, `{home}`, `{private_key}`, the file that `{SSL_CERT_FILE}` or `{CURL_CA_BUNDLE}` names, and
+/// `{release}` for the release of the running Linux kernel.
 #[derive(Clone, Debug)]
 pub enum Ask {
     /// The version of a program, as [`super::laptop::Program`].
     Version(LaptopProgram),
-    /// A program: what it prints, and after a failure its stderr as well.
+    /// A program: what it prints, and after a failure its stderr as well. Vagrant's log goes there too.
     Program {
         name: &'static str,
         arguments: Vec<String>,
@@ -139,6 +140,16 @@ impl Probe {
             deep: true,
             ..Self::new(id, question)
         }
+    }
+
+    /// Whether it is the same question. Laptops of different systems are asked differently, by one id.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let systems = |probe: &Self| match &probe.question {
+            Question::Laptop(question) => question.on,
+            _ => &[],
+        };
+        self.id == other.id && systems(self) == systems(other)
     }
 
     /// A question to laptops of these systems.

@@ -11,6 +11,7 @@ pub mod custom;
 pub mod docker;
 mod docker_repository;
 pub mod files;
+pub mod laptop;
 pub mod locale;
 pub mod network;
 pub mod packages;
@@ -35,6 +36,26 @@ pub use change::{Change, Plan};
 /// Every kind of resource, in the order in which ties between their checks are broken.
 pub const ALL: &[&dyn Kind] = &[
     &reach::LaptopPrograms,
+    &laptop::architecture::KIND,
+    &laptop::virtualisation::KIND,
+    &laptop::hypervisor::KIND,
+    &laptop::modules::SECURE_BOOT_KIND,
+    &laptop::modules::KIND,
+    &laptop::kvm::KIND,
+    &laptop::plugins::KIND,
+    &laptop::folders::KIND,
+    &laptop::keys::OWNER_KIND,
+    &laptop::keys::KEY_KIND,
+    &laptop::memory::KIND,
+    &laptop::disk::KIND,
+    &laptop::hostonly::RANGE_KIND,
+    &laptop::hostonly::KIND,
+    &laptop::ports::EXCLUDED_KIND,
+    &laptop::ports::KIND,
+    &laptop::proxy::KIND,
+    &laptop::clock::KIND,
+    &laptop::tls::KIND,
+    &laptop::boxes::KIND,
     &system::System,
     &capacity::Capacity,
     &apt_state::AptState,
@@ -317,7 +338,7 @@ pub fn probes(workshop: &Workshop) -> Vec<Probe> {
     let mut probes: Vec<Probe> = Vec::new();
     let own = ALL.iter().flat_map(|kind| kind.probes(workshop));
     for probe in own.chain(workshop.checks.iter().map(custom::probe)) {
-        if !probes.iter().any(|known| known.id == probe.id) {
+        if !probes.iter().any(|known| known.is_same(&probe)) {
             probes.push(probe);
         }
     }
