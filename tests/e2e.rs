@@ -20,3 +20,5 @@ mod life;
 mod machines;
 #[path = "e2e/ports.rs"]
 mod ports;
+#[path = "e2e/robust.rs"]
+mod robust;
