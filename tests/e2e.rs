@@ -22,3 +22,5 @@ mod machines;
 mod matrix;
 #[path = "e2e/ports.rs"]
 mod ports;
+#[path = "e2e/robust.rs"]
+mod robust;
