@@ -10,7 +10,7 @@ use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::facts::laptop::Program;
-use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, laptop};
+use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, here, laptop};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
@@ -240,11 +240,14 @@ impl<'a> Remote<'a> {
         records
     }
 
-    /// The answers of the laptop's own programs.
+    /// The answers of the laptop: the author's questions, and its own programs.
     async fn ask_laptop(&self, probes: &[Probe]) -> Records {
         let mut records = Records::default();
+        for (id, record) in here::ask(probes).await {
+            records.insert(id, record);
+        }
         if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(probes).await {
+            for (id, record) in laptop::ask(probes, &self.environment.folder).await {
                 records.insert(id, record);
             }
         }

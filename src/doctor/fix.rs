@@ -123,7 +123,8 @@ fn starts_anew(step: &Step) -> bool {
 #[must_use]
 pub fn stands_on(context: Context, checks: &[String], declined: &HashSet<String>) -> bool {
     let mut blocked: HashSet<&str> = HashSet::new();
-    for (_, check) in resources::in_order(context) {
+    let ordered = resources::in_order(context);
+    for check in &ordered {
         let waits = check
             .needs
             .iter()

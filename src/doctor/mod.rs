@@ -1,7 +1,11 @@
 //! Findings in the order of their `needs`: what doctor says.
 
+pub mod catalogue;
+pub mod explain;
 pub mod fix;
 mod guard;
+pub mod manual;
+mod pasted;
 pub mod report;
 pub mod saved;
 pub mod select;
@@ -9,9 +13,11 @@ pub mod share;
 
 use std::collections::HashMap;
 
+use crate::date::Date;
 use crate::facts::Facts;
-use crate::resources::{self, Check, Context, Judgement, Kind, State};
-use report::{Finding, Status};
+use crate::resources::{self, Applicable, Context, Judgement, State};
+use crate::workshop::Workshop;
+use report::{Finding, Ignored, Scope, Status};
 
 /// Judges every check that applies, a cause before what follows from it.
 #[must_use]
@@ -21,34 +27,59 @@ pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
 
 /// Judges these checks, which stand in the order of their needs. One that panics is unknown, and the others
 /// are judged all the same.
-fn judge_each(
-    checks: Vec<(&'static dyn Kind, &'static Check)>,
-    context: Context,
-    facts: &Facts,
-) -> Vec<Finding> {
-    // For each check that does not hold: the check at the root of it.
-    let mut roots: HashMap<&str, &str> = HashMap::new();
+fn judge_each(checks: Vec<Applicable>, context: Context, facts: &Facts) -> Vec<Finding> {
+    let today = Date::of(facts.records().taken_at);
+    // For each check that does not hold: the check at the root of it, and how that one ended.
+    let mut roots: HashMap<&str, (&str, Status)> = HashMap::new();
     let mut findings = Vec::new();
-    for (kind, check) in checks {
-        let root = check.needs.iter().find_map(|need| roots.get(need).copied());
-        let finding = match root {
-            Some(root) => skipped(check, root),
+    for check in &checks {
+        let hides = |(root, status): &(&str, Status)| {
+            // What nobody could find out about the laptop says nothing about the box.
+            *status == Status::Fail || check.scope() == Scope::Laptop || root.starts_with("box.")
+        };
+        let root_among = |others: &[&str]| {
+            let mut causes = others.iter().filter_map(|other| roots.get(other));
+            causes.find(|cause| hides(cause)).copied()
+        };
+        let (mut finding, root) = match root_among(&check.needs) {
+            Some(root) => (skipped(check, root.0), root),
             None => {
-                let state = guard::guarded(|| kind.judge(check, context, facts));
-                found(check, state.unwrap_or_else(State::Unknown), facts)
+                let state = guard::guarded(|| check.judge(context, facts));
+                let finding = found(check, state.unwrap_or_else(State::Unknown), facts);
+                match root_among(resources::explained_by(check, finding.status)) {
+                    Some(root) => (explained(finding, root.0), root),
+                    None => {
+                        let status = finding.status;
+                        (finding, (check.id, status))
+                    }
+                }
             }
         };
-        match finding.status {
-            Status::Pass | Status::Warn => {}
-            Status::Skip => drop(roots.insert(check.id, root.unwrap_or(check.id))),
-            Status::Fail | Status::Unknown => drop(roots.insert(check.id, check.id)),
+        if finding.status != Status::Pass {
+            finding.ignored = ignored(context.workshop, check.id, today);
+        }
+        // Whoever ignores a check wants to go on: what needs it is judged by what is seen of itself.
+        let holds = matches!(finding.status, Status::Pass | Status::Warn);
+        if !holds && !finding.is_ignored() {
+            roots.insert(check.id, root);
         }
         findings.push(finding);
     }
     findings
 }
 
-fn found(check: &Check, state: State<Judgement>, facts: &Facts) -> Finding {
+/// Whether the author wants this check not to be counted.
+#[must_use]
+pub fn ignored(workshop: &Workshop, id: &str, today: Date) -> Option<Ignored> {
+    let ignore = workshop.ignores.iter().find(|ignore| ignore.id == id)?;
+    Some(Ignored {
+        reason: ignore.reason.clone(),
+        until: ignore.until,
+        expired: ignore.until.is_some_and(|until| until < today),
+    })
+}
+
+fn found(check: &Applicable, state: State<Judgement>, facts: &Facts) -> Finding {
     let (status, summary, remedy) = match state {
         State::AsDeclared(seen) => (Status::Pass, seen, None),
         State::Unknown(reason) => (Status::Unknown, reason, None),
@@ -62,11 +93,12 @@ fn found(check: &Check, state: State<Judgement>, facts: &Facts) -> Finding {
         summary,
         because: None,
         remedy,
+        ignored: None,
         duration: facts.records().duration(check.probe),
     }
 }
 
-fn skipped(check: &Check, root: &str) -> Finding {
+fn skipped(check: &Applicable, root: &str) -> Finding {
     Finding {
         id: check.id.to_owned(),
         title: check.title.to_owned(),
@@ -75,7 +107,19 @@ fn skipped(check: &Check, root: &str) -> Finding {
         summary: format!("not judged, because of {root}"),
         because: Some(root.to_owned()),
         remedy: None,
+        ignored: None,
         duration: std::time::Duration::ZERO,
+    }
+}
+
+/// What was found follows from what was found before: it is not a cause of its own.
+fn explained(finding: Finding, root: &str) -> Finding {
+    Finding {
+        status: Status::Skip,
+        summary: format!("{}, because of {root}", finding.summary),
+        because: Some(root.to_owned()),
+        remedy: None,
+        ..finding
     }
 }
 
@@ -83,7 +127,7 @@ fn skipped(check: &Check, root: &str) -> Finding {
 mod tests {
     use super::*;
     use crate::facts::{Probe, Records};
-    use crate::resources::{Plan, Resource};
+    use crate::resources::{Check, Plan, Resource};
     use crate::target::Provider;
     use crate::target::laptop::Os;
     use crate::workshop::Workshop;
@@ -148,7 +192,7 @@ mod tests {
             before: false,
             deep: false,
         };
-        let checks = CHECKS.iter().map(|check| (&Faulty as &dyn Kind, check));
+        let checks = CHECKS.iter().map(|check| Applicable::of(&Faulty, check));
         let findings = judge_each(checks.collect(), context, &Facts::new(Records::default()));
         let statuses: Vec<Status> = findings.iter().map(|finding| finding.status).collect();
         assert_eq!(statuses, [Status::Unknown, Status::Pass, Status::Skip]);

@@ -34,12 +34,12 @@ impl Selection {
     /// # Errors
     /// When a word is neither an id nor the beginning of one, among the checks that apply here and all others.
     pub fn new(only: &[String], skip: &[String], context: Context) -> Result<Self> {
-        let mut known: Vec<&str> = resources::in_order(context)
-            .into_iter()
-            .map(|(_, check)| check.id)
+        let here = resources::in_order(context);
+        let known: Vec<&str> = here
+            .iter()
+            .map(|check| check.id as &str)
+            .chain(resources::ids().map(|id| id as &str))
             .collect();
-        let all = resources::ALL.iter().flat_map(|kind| kind.checks());
-        known.extend(all.map(|check| check.id));
         for word in only.iter().chain(skip) {
             if !known.iter().any(|id| covers(word, id)) {
                 return Err(unknown(word, &known));
@@ -83,8 +83,8 @@ impl Selection {
     pub fn list(&self, context: Context) -> Result<Vec<Listed>> {
         let listed: Vec<Listed> = resources::in_order(context)
             .into_iter()
-            .filter(|(_, check)| self.holds(check.id))
-            .map(|(_, check)| Listed {
+            .filter(|check| self.holds(check.id))
+            .map(|check| Listed {
                 id: check.id.to_owned(),
                 title: check.title.to_owned(),
                 scope: check.scope(),

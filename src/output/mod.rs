@@ -5,9 +5,11 @@
 //! real streams.
 
 pub mod confirm;
+pub mod explain;
 pub mod human;
 pub mod json;
 pub mod junit;
+pub mod lint;
 pub mod markdown;
 pub mod progress;
 pub mod style;
@@ -20,12 +22,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::doctor::catalogue::System;
 use crate::doctor::fix::{Fixed, Offer};
 use crate::doctor::report::Report;
 use crate::doctor::select::Listed as ListedCheck;
 use crate::error::{Error, Result};
 use crate::provision::outcome::Outcome;
 use crate::secret::Secret;
+pub use lint::Linted;
 use progress::Progress;
 use style::{ColorWhen, Stream, Style};
 
@@ -191,6 +195,14 @@ impl Output {
         })
     }
 
+    /// What `explain` has to say, with the commands of this system.
+    pub fn explain(&self, explanation: &explain::Explanation, system: System) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Json => explain::json(out, explanation, system),
+            _ => explain::human(out, &self.stdout, explanation, system),
+        })
+    }
+
     /// What provision is about to do. With `--format json` it goes to stderr: stdout is for the one
     /// document that [`Output::provision`] writes.
     pub fn plan(&self, outcome: &Outcome, differences: bool) -> Result<()> {
@@ -216,7 +228,7 @@ impl Output {
     }
 
     /// What `up` did.
-    pub fn up(&self, boxes: &[Up]) -> Result<()> {
+    pub fn up(&self, boxes: &[(String, Result<Up>)]) -> Result<()> {
         self.result(|out| match self.format {
             Format::Json => json::up(out, boxes),
             _ => human::up(out, &self.stdout, boxes, self.verbose()),
@@ -228,6 +240,14 @@ impl Output {
         self.result(|out| match self.format {
             Format::Json => json::targets(out, targets),
             _ => human::targets(out, &self.stdout, targets),
+        })
+    }
+
+    /// What is wrong with the workshop itself.
+    pub fn lint(&self, linted: &Linted) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Json => json::lint(out, linted),
+            _ => lint::linted(out, &self.stdout, linted),
         })
     }
 

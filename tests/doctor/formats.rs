@@ -33,6 +33,7 @@ fn finding(id: &str, status: Status, summary: &str, by: Option<By>) -> Finding {
             commands: vec!["dwenv ssh -- \"echo `a` *b*\"".to_owned()],
             by,
         }),
+        ignored: None,
         duration: Duration::from_millis(20),
     }
 }

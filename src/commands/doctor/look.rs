@@ -11,6 +11,7 @@ use crate::doctor::fix::Wrong;
 use crate::doctor::report::{Finding, Report};
 use crate::error::Result;
 use crate::events::Event;
+use crate::facts::laptop::laptop_of;
 use crate::resources::Context;
 use crate::target::Target;
 use crate::workshop::Workshop;
@@ -108,6 +109,7 @@ pub async fn once(
     };
     let context = Context {
         deep: facts.records().deep,
+        laptop: laptop_of(facts.records()),
         ..context
     };
     let report = reported(context, doctor::judge(context, &facts), options)?;

@@ -3,7 +3,7 @@
 
 mod others;
 mod outcome;
-mod parts;
+pub(super) mod parts;
 mod people;
 mod plan;
 mod report;

@@ -5,19 +5,31 @@ use std::io::{self, Write};
 use super::outcome::results;
 use super::parts::{INDENT, heading, next_step, table};
 use super::report;
-use crate::error::{Advice, Error};
+use crate::error::{Advice, Error, Result};
 use crate::output::style::{Label, Style, Text, UNBROKEN, put};
 use crate::output::{Done, Listed, Up};
 
 /// What `up` did: the changes, the checks, and where the server answers.
-pub fn up(out: &mut dyn Write, style: &Style, boxes: &[Up], verbose: bool) -> io::Result<()> {
-    for (index, up) in boxes.iter().enumerate() {
+pub fn up(
+    out: &mut dyn Write,
+    style: &Style,
+    boxes: &[(String, Result<Up>)],
+    verbose: bool,
+) -> io::Result<()> {
+    for (index, (target, up)) in boxes.iter().enumerate() {
         if boxes.len() > 1 {
             if index > 0 {
                 writeln!(out)?;
             }
-            heading(out, style, &up.target)?;
+            heading(out, style, target)?;
         }
+        let up = match up {
+            Ok(up) => up,
+            Err(failure) => {
+                error(out, style, failure)?;
+                continue;
+            }
+        };
         if let Some(outcome) = &up.provision {
             results(out, style, outcome, verbose)?;
         }

@@ -46,7 +46,7 @@ pub(super) fn table<const N: usize>(
 }
 
 /// A last line: what stands before its first colon or comma is what catches the eye.
-pub(super) fn emphasised(label: Label, text: &str) -> Text {
+pub(in crate::output) fn emphasised(label: Label, text: &str) -> Text {
     let end = text.find([':', ',']).unwrap_or(text.len());
     Text::of(label, &text[..end]).plain(&text[end..])
 }
@@ -91,7 +91,7 @@ pub(super) fn label(status: Status) -> Label {
 }
 
 /// "1 check", "2 checks".
-pub(super) fn number(count: usize, noun: &str) -> String {
+pub(in crate::output) fn number(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
@@ -114,11 +114,11 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-pub(super) fn next_step(style: &Style) -> Text {
+pub(in crate::output) fn next_step(style: &Style) -> Text {
     Text::of(Label::Heading, style.symbol(Symbol::Next)).plain(UNBROKEN.to_string())
 }
 
-pub(super) fn commands(
+pub(in crate::output) fn commands(
     out: &mut dyn Write,
     style: &Style,
     commands: &[String],
