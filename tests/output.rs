@@ -756,6 +756,10 @@ fn up() -> Up {
     }
 }
 
+fn ups() -> [(String, dwenv::error::Result<Up>); 1] {
+    [("sandbox".to_owned(), Ok(up()))]
+}
+
 fn listed() -> [Listed; 2] {
     [
         Listed {
@@ -788,7 +792,7 @@ fn initialised() -> Done {
 
 #[test]
 fn up_ends_with_the_servers_address() {
-    assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &[up()], false)), @r"
+    assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &ups(), false)), @r"
     Done: 1 change made, the box is as declared.
     3 checks: 3 pass
     Ready for the workshop.
@@ -1007,7 +1011,7 @@ fn provisions_document_has_its_differences() {
 
 #[test]
 fn ups_document_holds_both_halves() {
-    let json = document(|out| json::up(out, &[up()]));
+    let json = document(|out| json::up(out, &ups()));
     let json: Value = serde_json::from_str(&json).unwrap();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     assert_eq!(
@@ -1367,6 +1371,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
       ssh          Log in to the box, or run a command there
@@ -1374,6 +1379,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help (see more with '--help')
@@ -1405,6 +1411,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
       ssh          Log in to the box, or run a command there
@@ -1412,6 +1419,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -1498,4 +1506,30 @@ fn the_exit_code_table_has_every_code() {
     ] {
         assert!(table.contains(&format!("\n  {}  ", code as u8)), "{code:?}");
     }
+}
+
+#[test]
+fn a_box_that_does_not_come_up_says_why_under_its_own_heading() {
+    let lost = Error::new(ErrorKind::Unreachable, "room-2 does not answer");
+    let boxes = [
+        ("sandbox".to_owned(), Ok(up())),
+        ("ssh://anna@room-2".to_owned(), Err(lost)),
+    ];
+    assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &boxes, false)), @r"
+    sandbox
+    -------
+    Done: 1 change made, the box is as declared.
+    3 checks: 3 pass
+    Ready for the workshop.
+    The workshop's server answers at http://192.168.33.10:8080
+
+    ssh://anna@room-2
+    -----------------
+    error: room-2 does not answer
+    ");
+    let json: serde_json::Value =
+        serde_json::from_str(&document(|out| json::up(out, &boxes))).unwrap();
+    assert_eq!(json["targets"][0]["target"], "sandbox");
+    assert_eq!(json["targets"][1]["target"], "ssh://anna@room-2");
+    assert_eq!(json["targets"][1]["error"]["kind"], "unreachable");
 }

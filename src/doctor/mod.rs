@@ -1,5 +1,9 @@
 //! Findings in the order of their `needs`: what doctor says.
 
+pub mod catalogue;
+pub mod explain;
+pub mod manual;
+mod pasted;
 pub mod report;
 
 use std::collections::HashMap;
@@ -19,18 +23,26 @@ pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
             // What nobody could find out about the laptop says nothing about the box.
             *status == Status::Fail || check.scope() == Scope::Laptop || root.starts_with("box.")
         };
-        let mut causes = check.needs.iter().filter_map(|need| roots.get(need));
-        let root = causes.find(|cause| hides(cause)).copied();
-        let finding = match root {
-            Some((root, _)) => skipped(check, root),
-            None => found(check, kind.judge(check, context, facts), facts),
+        let root_among = |others: &[&str]| {
+            let mut causes = others.iter().filter_map(|other| roots.get(other));
+            causes.find(|cause| hides(cause)).copied()
         };
-        let cause = match finding.status {
-            Status::Pass | Status::Warn => None,
-            Status::Skip => root,
-            status @ (Status::Fail | Status::Unknown) => Some((check.id, status)),
+        let (finding, root) = match root_among(check.needs) {
+            Some(cause) => (skipped(check, cause.0), cause),
+            None => {
+                let finding = found(check, kind.judge(check, context, facts), facts);
+                match root_among(resources::explained_by(check, finding.status)) {
+                    Some(cause) => (explained(finding, cause.0), cause),
+                    None => {
+                        let own = (check.id, finding.status);
+                        (finding, own)
+                    }
+                }
+            }
         };
-        roots.extend(cause.map(|cause| (check.id, cause)));
+        if !matches!(finding.status, Status::Pass | Status::Warn) {
+            roots.insert(check.id, root);
+        }
         findings.push(finding);
     }
     findings
@@ -64,5 +76,16 @@ fn skipped(check: &Check, root: &str) -> Finding {
         because: Some(root.to_owned()),
         remedy: None,
         duration: std::time::Duration::ZERO,
+    }
+}
+
+/// What was found follows from what was found before: it is not a cause of its own.
+fn explained(finding: Finding, root: &str) -> Finding {
+    Finding {
+        status: Status::Skip,
+        summary: format!("{}, because of {root}", finding.summary),
+        because: Some(root.to_owned()),
+        remedy: None,
+        ..finding
     }
 }

@@ -36,7 +36,7 @@ impl Step {
 
 /// What every change needs: a box that answers, root's rights, a system that is known, and room. While one
 /// of them is wanting nothing is changed at all.
-const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk"];
+const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk", "box.inodes"];
 
 /// Plans every change that the box needs. The facts are afterwards those of the box as it will be.
 #[must_use]
@@ -60,6 +60,11 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             State::Unknown(_) => Status::Unknown,
             State::AsDeclared(_) => continue,
         };
+        let reasons = resources::explained_by(check, status);
+        if reasons.iter().any(|reason| blocked.contains(reason)) {
+            blocked.insert(check.id);
+            continue;
+        }
         let leave = |reason: String| Unchanged {
             check: check.id.to_owned(),
             reason,

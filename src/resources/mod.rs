@@ -3,17 +3,24 @@
 //! To add a kind: write its file, and add its one line to [`ALL`].
 
 pub mod apt;
+pub mod apt_sources;
+pub mod apt_state;
+pub mod capacity;
 pub mod change;
 pub mod docker;
 mod docker_repository;
 pub mod files;
 pub mod laptop;
+pub mod locale;
+pub mod network;
 pub mod packages;
 pub mod ports;
 pub mod postgres;
+pub mod proxy;
 pub mod reach;
 pub mod releases;
 pub mod server;
+pub mod sshd;
 pub mod system;
 pub mod units;
 
@@ -49,6 +56,13 @@ pub const ALL: &[&dyn Kind] = &[
     &laptop::tls::KIND,
     &laptop::boxes::KIND,
     &system::System,
+    &capacity::Capacity,
+    &apt_state::AptState,
+    &network::Network,
+    &proxy::Proxy,
+    &apt_sources::AptSources,
+    &locale::Locale,
+    &sshd::Sshd,
     &ports::Ports,
     &docker_repository::DockerRepository,
     &docker::Docker,
@@ -220,7 +234,36 @@ impl<D> From<&Unobserved> for State<D> {
     }
 }
 
-/// The checks that apply, each after those that it needs; ties in the order of [`ALL`].
+/// Checks whose failure explains that this one ended so. Unlike `needs` they hold nothing up: a check that
+/// passes all the same has passed.
+#[must_use]
+pub fn explained_by(check: &Check, status: Status) -> &'static [&'static str] {
+    match (check.id, check.probe, status) {
+        // Whichever package is missing, apt is what should have brought it.
+        (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
+        ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        // A box that VirtualBox cannot start does not answer.
+        ("box.ssh", _, Status::Unknown) => &[
+            "laptop.architecture",
+            "laptop.virtualisation",
+            "laptop.secure-boot",
+            "laptop.kernel-modules",
+            "laptop.kvm",
+            "laptop.owner",
+            "laptop.project-folder",
+            "laptop.vagrant-home",
+            "laptop.disk",
+            "laptop.hostonly-range",
+            "laptop.hostonly-overlap",
+            "laptop.excluded-ports",
+            "laptop.port.8080",
+            "laptop.port.5432",
+        ],
+        _ => &[],
+    }
+}
+
+/// The checks that apply, each after those that it needs or that may explain it; ties in the order of [`ALL`].
 #[must_use]
 pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
     let mut waiting: Vec<(&'static dyn Kind, &'static Check)> = ALL
@@ -233,7 +276,9 @@ pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
     while !waiting.is_empty() {
         let free = waiting.iter().position(|(_, check)| {
             let waits_for = |need: &&str| waiting.iter().any(|(_, other)| other.id == *need);
-            !check.needs.iter().any(waits_for)
+            let reasons = [Status::Fail, Status::Unknown].map(|status| explained_by(check, status));
+            let mut before = check.needs.iter().chain(reasons.into_iter().flatten());
+            !before.any(|other| waits_for(&other))
         });
         // A circle of needs would be a fault in the list above; a test holds that there is none.
         ordered.push(waiting.remove(free.unwrap_or(0)));

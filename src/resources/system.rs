@@ -18,20 +18,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.ssh",
         title: "The box answers over SSH",
-        needs: &[
-            "laptop.vagrant",
-            "laptop.virtualbox",
-            "laptop.architecture",
-            "laptop.virtualisation",
-            "laptop.kernel-modules",
-            "laptop.kvm",
-            "laptop.hostonly-range",
-            "laptop.hostonly-overlap",
-            "laptop.port.8080",
-            "laptop.port.5432",
-            "laptop.owner",
-            "laptop.project-folder",
-        ],
+        needs: &["laptop.vagrant", "laptop.virtualbox"],
         probe: Connection::PROBE,
     },
     Check {
@@ -65,7 +52,7 @@ const SCARCE_KB: u64 = 2_000_000;
 const FULL_KB: u64 = 500_000;
 /// Clocks this far apart, in seconds, break apt's and TLS's dates now and then, or always.
 const CLOCK_OFF: u64 = 60;
-const CLOCK_WRONG: u64 = 300;
+pub(super) const CLOCK_WRONG: u64 = 300;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Drift {
@@ -394,7 +381,8 @@ impl Resource for System {
                     "timedatectl set-ntp true 2>/dev/null || true\n\
                      date -u -s \"@$(($(date +%s) - ({seconds})))\""
                 ),
-            ),
+            )
+            .unattended(),
         }
     }
 
@@ -502,7 +490,7 @@ fn remedy_of(hints: &[String]) -> Option<Remedy> {
 }
 
 /// A span of time as a person says it, in one unit.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds / 60),

@@ -36,6 +36,9 @@ struct Written {
     provider: String,
     #[serde(default)]
     edits: Vec<Edit>,
+    /// Whether the deep probes were asked too.
+    #[serde(default)]
+    deep: bool,
     /// A `config.toml`; nothing: the declaration inside the program.
     #[serde(default)]
     config: String,
@@ -125,6 +128,7 @@ fn made(name: String, written: Written) -> Case {
     for edit in &written.edits {
         apply(edit, &mut records, &name);
     }
+    records.deep |= written.deep;
     Case {
         workshop: declared(&written.config, &written.files),
         provider: match written.provider.as_str() {

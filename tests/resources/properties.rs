@@ -8,7 +8,8 @@ use dwenv::doctor::report::{Finding, Scope, Status};
 use dwenv::facts::program;
 use dwenv::provision::plan;
 use dwenv::resources::{
-    self, Check, Context, Resource, State, docker, ports, postgres, reach, server, system,
+    self, Check, Context, Resource, State, apt_sources, apt_state, capacity, docker, locale,
+    network, ports, postgres, proxy, reach, server, sshd, system,
 };
 use dwenv::workshop::{DockerSource, Workshop};
 
@@ -131,6 +132,28 @@ fn every_drift_has_a_case() {
             "laptop",
             names(&drifts(&reach::LaptopPrograms, &case)).collect(),
         );
+        add(
+            "capacity",
+            names(&drifts(&capacity::Capacity, &case)).collect(),
+        );
+        add(
+            "apt_state",
+            names(&drifts(&apt_state::AptState, &case)).collect(),
+        );
+        add(
+            "network",
+            names(&drifts(&network::Network, &case)).collect(),
+        );
+        add("proxy", names(&drifts(&proxy::Proxy, &case)).collect());
+        add("sshd", names(&drifts(&sshd::Sshd, &case)).collect());
+        let faults = drifts(&apt_sources::AptSources, &case);
+        add(
+            "apt_sources",
+            faults
+                .iter()
+                .map(|drift| format!("{:?}", drift.fault()))
+                .collect(),
+        );
         let found = drifts(&postgres::Postgres, &case);
         add("postgres", names(&found).collect());
         for drift in found {
@@ -138,7 +161,8 @@ fn every_drift_has_a_case() {
                 add("schema", names(&drifts).collect());
             }
         }
-        // These two have one way to drift each.
+        // These have one way to drift each.
+        drifts(&locale::Locale, &case);
         drifts(&ports::Ports, &case);
         drifts(&reach::Reach, &case);
     }
@@ -157,6 +181,32 @@ fn every_drift_has_a_case() {
             "server",
             include_str!("../../src/resources/server/mod.rs"),
             "Drift",
+        ),
+        (
+            "capacity",
+            include_str!("../../src/resources/capacity.rs"),
+            "Drift",
+        ),
+        (
+            "apt_state",
+            include_str!("../../src/resources/apt_state.rs"),
+            "Drift",
+        ),
+        (
+            "network",
+            include_str!("../../src/resources/network.rs"),
+            "Drift",
+        ),
+        (
+            "proxy",
+            include_str!("../../src/resources/proxy.rs"),
+            "Drift",
+        ),
+        ("sshd", include_str!("../../src/resources/sshd.rs"), "Drift"),
+        (
+            "apt_sources",
+            include_str!("../../src/resources/apt_sources.rs"),
+            "Fault",
         ),
         (
             "laptop",
