@@ -69,8 +69,8 @@ pub fn systemd(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
+    #[cfg(unix)]
     const AWKWARD: &[&str] = &[
         "",
         "plain",
@@ -97,7 +97,11 @@ mod tests {
     fn sh_reads_back_every_awkward_text_as_one_unchanged_word() {
         for text in AWKWARD {
             let program = format!("printf '%s|' {}", sh(text));
-            let output = Command::new("sh").arg("-c").arg(&program).output().unwrap();
+            let output = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(&program)
+                .output()
+                .unwrap();
             assert_eq!(
                 String::from_utf8(output.stdout).unwrap(),
                 format!("{text}|")

@@ -339,8 +339,12 @@ impl Resource for System {
                     by: By::Organiser,
                 }),
             },
-            Drift::DiskFull { mount, free_kb } => judge_disk(Status::Fail, mount, *free_kb),
-            Drift::DiskScarce { mount, free_kb } => judge_disk(Status::Warn, mount, *free_kb),
+            Drift::DiskFull { mount, free_kb } => {
+                judge_disk(Status::Fail, context, mount, *free_kb)
+            }
+            Drift::DiskScarce { mount, free_kb } => {
+                judge_disk(Status::Warn, context, mount, *free_kb)
+            }
             Drift::ClockOff { seconds } => Judgement {
                 status: if seconds.unsigned_abs() > CLOCK_WRONG {
                     Status::Fail
@@ -449,17 +453,17 @@ fn diff_clock(facts: &Facts) -> State<Drift> {
     }
 }
 
-fn judge_disk(status: Status, mount: &str, free_kb: u64) -> Judgement {
+fn judge_disk(status: Status, context: Context, mount: &str, free_kb: u64) -> Judgement {
     Judgement {
         status,
         summary: format!("Only {} are free on {mount}", gigabytes(free_kb)),
         remedy: Some(Remedy {
-            text: "In the box, delete what is not needed; look first at what Docker, apt and the journal keep"
+            text: "Delete in the box what is not needed; look first at what Docker, apt and the journal keep"
                 .to_owned(),
             commands: vec![
-                "docker system df".to_owned(),
-                "sudo apt-get clean".to_owned(),
-                "sudo journalctl --vacuum-size=50M".to_owned(),
+                context.in_box("docker system df"),
+                context.in_box("sudo apt-get clean"),
+                context.in_box("sudo journalctl --vacuum-size=50M"),
             ],
             by: By::You,
         }),

@@ -66,7 +66,8 @@ fn the_probe_of_every_check_is_asked() {
     let mut asked = BTreeSet::from([system::Connection::PROBE, program::LOGIN]);
     let mut workshop = Workshop::builtin().unwrap();
     workshop.docker.source = DockerSource::Docker;
-    asked.extend(resources::probes(&workshop).iter().map(|probe| probe.id));
+    let probes = resources::probes(&workshop);
+    asked.extend(probes.iter().map(|probe| probe.id.as_ref()));
     for check in checks() {
         assert!(asked.contains(check.probe), "{}: {}", check.id, check.probe);
     }
@@ -237,6 +238,10 @@ fn against_the_box(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(of_the_box).filter(problem).collect()
 }
 
+fn is_authors(id: &str) -> bool {
+    id.starts_with("box.custom.")
+}
+
 #[test]
 fn doctor_and_plan_agree() {
     for case in case::all() {
@@ -258,6 +263,11 @@ fn doctor_and_plan_agree() {
             .iter()
             .any(|finding| finding.scope == Scope::Laptop && finding.status != Status::Pass);
         for finding in against_the_box(&findings) {
+            // What a change makes of the author's checks is seen afterwards only.
+            if is_authors(&finding.id) && !changed.is_empty() {
+                assert!(!left.contains_key(finding.id.as_str()), "{}", case.name);
+                continue;
+            }
             let planned =
                 changed.contains(finding.id.as_str()) || left.contains_key(finding.id.as_str());
             match finding.status {
@@ -298,11 +308,18 @@ fn after_the_changes_nothing_is_left_to_change() {
         let first = plan::plan(context, &facts);
         let second = plan::plan(context, &facts);
         assert_eq!(second.steps, [], "{}: planned once more", case.name);
-        assert_eq!(second.unchanged, first.unchanged, "{}", case.name);
+        // After the changes the author's checks are judged as well, here by what was seen before.
+        let own: Vec<_> = second
+            .unchanged
+            .into_iter()
+            .filter(|left| first.steps.is_empty() || !is_authors(&left.check))
+            .collect();
+        assert_eq!(own, first.unchanged, "{}", case.name);
         if first.unchanged.is_empty() {
             let findings = doctor::judge(context, &facts);
             let problems: Vec<_> = against_the_box(&findings)
                 .into_iter()
+                .filter(|finding| !is_authors(&finding.id))
                 .filter(|finding| {
                     finding
                         .because
