@@ -165,7 +165,7 @@ fn linux_routes(text: &str) -> Option<Vec<Via>> {
         .collect()
 }
 
-/// `vboxnet0: flags=8943<UP,…>` and below it `	inet 192.168.33.1 netmask 0xffffff00 broadcast …`
+/// `vboxnet0: flags=8943<UP,…>` and below it `inet 192.168.33.1 netmask 0xffffff00 broadcast …`
 fn mac_addresses(text: &str) -> Option<Vec<Via>> {
     let mut interface = None;
     let mut found = Vec::new();
