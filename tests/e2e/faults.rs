@@ -170,14 +170,14 @@ fn a_database_that_somebody_changed() {
                 "its rules were removed",
                 "sudo sed -i '/dwenv: begin/,/dwenv: end/d' /etc/postgresql/*/main/pg_hba.conf && \
                  sudo systemctl reload postgresql",
-                "box.postgres.listen",
+                "box.postgres.rules",
                 "let dockerworkshop in from",
             ),
             fault(
                 "another rule stands before its rules",
                 "sudo sed -i '1i host all all 10.0.0.0/8 reject' /etc/postgresql/*/main/pg_hba.conf && \
                  sudo systemctl reload postgresql",
-                "box.postgres.listen",
+                "box.postgres.rules",
                 "let dockerworkshop in from",
             ),
             fault(
@@ -189,7 +189,7 @@ fn a_database_that_somebody_changed() {
             fault(
                 "another password",
                 superuser("ALTER ROLE dockerworkshop PASSWORD 'other'"),
-                "box.postgres.role",
+                "box.postgres.password",
                 "refuses dockerworkshop's password",
             ),
             fault(

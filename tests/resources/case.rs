@@ -32,6 +32,9 @@ struct Written {
     /// `ssh`, `sandbox`, or Vagrant's provider such as `virtualbox`.
     #[serde(default = "sandbox")]
     provider: String,
+    /// Whether the answers to the deep probes are among the records.
+    #[serde(default)]
+    deep: bool,
     #[serde(default)]
     edits: Vec<Edit>,
     /// A `config.toml`; nothing: the declaration inside the program.
@@ -117,6 +120,7 @@ fn read(file: &Path) -> Vec<Case> {
 
 fn made(name: String, written: Written) -> Case {
     let mut records = recorded(&written.base);
+    records.deep |= written.deep;
     for edit in &written.edits {
         apply(edit, &mut records, &name);
     }

@@ -29,7 +29,7 @@ fn ids_are_unique_and_read_scope_subject_aspect() {
         let parts: Vec<&str> = check.id.split('.').collect();
         assert!(matches!(parts.len(), 2 | 3), "{}", check.id);
         assert!(matches!(parts[0], "box" | "laptop"), "{}", check.id);
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let word = |part: &&str| !part.is_empty() && part.chars().all(plain);
         assert!(parts.iter().all(word), "{}", check.id);
     }
@@ -146,7 +146,7 @@ fn every_drift_has_a_case() {
         ),
         (
             "docker",
-            include_str!("../../src/resources/docker.rs"),
+            include_str!("../../src/resources/docker/mod.rs"),
             "Drift",
         ),
         (
