@@ -146,7 +146,8 @@ fn services_that_stopped_or_will_not_start_again() {
             it.run("sudo rm /etc/systemd/system/docker-workshop.service; sudo mv /root/docker-workshop.service /etc/systemd/system/");
         }
         for command in seen.check(check).commands {
-            it.run(&command);
+            let (_, in_the_box) = command.split_once(" -- ").expect("typed on the laptop");
+            it.run(in_the_box);
         }
         it.await_in_box("ss -Hltn 'sport = :8080' | grep -q .");
         it.doctor().ready();

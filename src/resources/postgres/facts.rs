@@ -15,7 +15,7 @@ pub struct Cluster {
     pub version: String,
     pub name: String,
     pub port: u16,
-    /// When it starts: `auto` with the box, `manual` or `disabled`.
+    /// When it starts: `auto` with the box, `manual`, `disabled`, or `masked` by systemd.
     pub start: String,
 }
 
@@ -178,7 +178,7 @@ impl Clusters {
 /// comes last.
 pub const READ_CLUSTER: &str = r#"  folder=${conf%/*}; name=${folder##*/}; version=${folder#/etc/postgresql/}; version=${version%/*}
   port=$(sed -n "s/^[[:space:]]*port[[:space:]=]\{1,\}'\{0,1\}\([0-9]\{1,\}\).*/\1/p" "$conf" \
-    "$folder"/conf.d/*.conf "/var/lib/postgresql/$version/$name/postgresql.auto.conf" 2>/dev/null)
+    "$folder"/conf.d/*.conf "/var/lib/postgresql/$version/$name/postgresql.auto.conf" 2>/dev/null || true)
   port=${port##*[!0-9]}; port=${port:-5432}
 "#;
 
@@ -187,6 +187,8 @@ const LIST_CLUSTERS: &str = r#"  start=auto
   [ ! -r "$folder/start.conf" ] || while read -r word _; do
     case $word in auto|manual|disabled) start=$word ;; esac
   done <"$folder/start.conf"
+  # A unit that is masked is a link to /dev/null; systemd lists none that is not loaded.
+  [ ! -c "/etc/systemd/system/postgresql@$version-$name.service" ] || start=masked
   echo "cluster $version $name $port $start"
 done
 "#;

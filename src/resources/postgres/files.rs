@@ -53,7 +53,7 @@ const LOOK_AT_FILES: &str = r#"  data=$(sed -n "s/^[[:space:]]*data_directory[[:
   fi
   start=$(systemctl show -p InvocationID --value "postgresql@$version-$name")
   [ -z "$start" ] || journalctl -q --no-pager -o cat -n 200 _SYSTEMD_INVOCATION_ID="$start" |
-    grep -E 'FATAL|PANIC|^Error:|could not|[Cc]annot|must ' | grep -v 'could not start server' |
+    grep -E 'FATAL|PANIC|^Error:|could not|[Cc]annot|must |in file ".*" line' | grep -v 'could not start server' |
     head -n 1 | sed 's/^/said /'
 done
 true"#;
@@ -99,11 +99,20 @@ impl Fact for ClusterFiles {
 /// Without the time and the process that stand at the head of a line of its log.
 fn message(line: &str) -> String {
     const LONGEST: usize = 400;
-    let levels = ["FATAL:", "PANIC:", "Error:"];
+    let levels = ["FATAL:", "PANIC:", "Error:", "LOG:"];
     let from = levels.iter().find_map(|level| line.find(level));
     let text = &line[from.unwrap_or(0)..];
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(LONGEST).collect()
+}
+
+/// The file and the line that PostgreSQL stumbles over, where its error names them:
+/// `syntax error in file "/etc/postgresql/17/main/postgresql.conf" line 12, near end of line`.
+pub fn wrong_line(said: &str) -> Option<(&str, u32)> {
+    let (_, rest) = said.split_once("in file \"")?;
+    let (file, rest) = rest.split_once("\" line ")?;
+    let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((file, number.parse().ok()?))
 }
 
 pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
@@ -146,6 +155,19 @@ pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
 mod tests {
     use super::*;
     use crate::facts::Record;
+
+    #[test]
+    fn the_line_that_is_wrong_is_found_in_the_error() {
+        let said = r#"LOG: syntax error in file "/etc/postgresql/17/main/postgresql.conf" line 12, near end of line"#;
+        assert_eq!(
+            wrong_line(said),
+            Some(("/etc/postgresql/17/main/postgresql.conf", 12))
+        );
+        assert_eq!(
+            wrong_line("FATAL: could not map anonymous shared memory"),
+            None
+        );
+    }
 
     #[test]
     fn each_line_belongs_to_the_cluster_before_it() {

@@ -3,8 +3,10 @@
 use super::super::{Context, Judgement, releases};
 use super::Drift;
 use super::facts::Stored;
+use super::files::wrong_line;
 use super::schema::SchemaDrift;
 use crate::doctor::report::{By, Remedy, Status};
+use crate::quote;
 
 pub fn judge(context: Context, drift: &Drift) -> Judgement {
     let (text, commands, by) = remedy(context, drift);
@@ -172,10 +174,22 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
         Drift::Stopped { .. } | Drift::NotEnabled | Drift::NotAuto { .. } => {
             you("Start it, and keep it started", provision())
         }
-        Drift::Failed { cluster, .. } => you(
-            "Mend what it says, and start it",
-            in_box(&restart(&cluster.unit())),
-        ),
+        Drift::Failed { cluster, said } => match wrong_line(said) {
+            Some((file, line)) => you(
+                "Mend that line, or switch it off, and start PostgreSQL",
+                in_box(
+                    &[
+                        vec![switched_off(&[line], file)],
+                        restart(&cluster.unit()).to_vec(),
+                    ]
+                    .concat(),
+                ),
+            ),
+            None => you(
+                "Mend what it says, and start it",
+                in_box(&restart(&cluster.unit())),
+            ),
+        },
         Drift::DataModes { .. } => you("Give the folder back to PostgreSQL", provision()),
         Drift::DataHeld { folder, .. } => you(
             "Set the lock aside, which a PostgreSQL that was cut off left behind, and start it",
@@ -208,10 +222,9 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
         } => you(
             "Mend what is wrong there, or switch it off; until then no change takes effect",
             in_box(&[
-                format!(
-                    "sudo sed -i.aside '{}' {}/pg_hba.conf",
-                    switched_off(lines),
-                    cluster.folder()
+                switched_off(
+                    &lines.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+                    &format!("{}/pg_hba.conf", cluster.folder()),
                 ),
                 format!("sudo systemctl reload {}", cluster.unit()),
             ]),
@@ -244,8 +257,12 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
     }
 }
 
-/// What sed(1) is told to make comments of these lines.
-fn switched_off(lines: &[(u32, String)]) -> String {
-    let commands = lines.iter().map(|(line, _)| format!("{line}s/^/# /"));
-    commands.collect::<Vec<_>>().join(";")
+/// The command that makes comments of these lines, and keeps the file as it was beside.
+fn switched_off(lines: &[u32], file: &str) -> String {
+    let commands: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
+    format!(
+        "sudo sed -i.aside '{}' {}",
+        commands.join(";"),
+        quote::sh(file)
+    )
 }

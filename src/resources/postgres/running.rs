@@ -28,10 +28,13 @@ pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
         });
     }
     let units = observed!(facts, Units);
-    for unit in [WRAPPER.to_owned(), cluster.unit()] {
-        if units.get(&unit).load == "masked" {
-            return State::Drifted(Drift::Masked { unit });
-        }
+    if units.get(WRAPPER).load == "masked" {
+        let unit = WRAPPER.to_owned();
+        return State::Drifted(Drift::Masked { unit });
+    }
+    if cluster.start == "masked" {
+        let unit = cluster.unit();
+        return State::Drifted(Drift::Masked { unit });
     }
     let drift = if clusters.server.is_none() {
         stopped(cluster, &units, facts)
