@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 
-use super::common::{Files, content, not_understood, powershell, program};
+use super::common::{Files, content, lines, not_understood, powershell, program};
 use crate::facts::probe::Ask;
 use crate::facts::{Facts, Observed, Probe, Records};
 use crate::target::laptop::Os;
@@ -88,8 +88,8 @@ pub fn addresses(laptop: Os, facts: &Facts) -> Observed<Vec<Via>> {
     let records = facts.records();
     let found = match laptop {
         Os::Windows => windows(records)?.addresses(),
-        Os::MacOs => mac_addresses(records.text(ADDRESSES)?),
-        Os::Linux | Os::Other => linux_addresses(records.text(ADDRESSES)?),
+        Os::MacOs => mac_addresses(lines(records, ADDRESSES)?),
+        Os::Linux | Os::Other => linux_addresses(lines(records, ADDRESSES)?),
     };
     // A laptop has at least the address of itself.
     match found {
@@ -105,7 +105,7 @@ pub fn routes(laptop: Os, facts: &Facts) -> Observed<Vec<Via>> {
     let records = facts.records();
     let found = match laptop {
         Os::Windows => windows(records)?.routes(),
-        Os::MacOs => mac_routes(records.text(ROUTES)?),
+        Os::MacOs => mac_routes(lines(records, ROUTES)?),
         Os::Linux | Os::Other => {
             let files: Files = records.json(ROUTES)?;
             linux_routes(content(&files, ROUTE_FILE)?)
