@@ -102,7 +102,8 @@ def alike(text):
     text = re.sub(r"\b\d+(\.\d+)? ?(ms|s|µs)\b", "TIME", text)
     text = re.sub(r"[^:;(]*\(os error \d+\)", " OS-ERROR", text)
     text = re.sub(r"bytes (sent|received) \d+", r"bytes \1 N", text)
-    text = re.sub(r"[\d.]+ GB free", "N GB free", text)
+    # What the box has left changes from one second to the next.
+    text = re.sub(r"[\d.]+(\s+GB\s+free|\s+MB\s+of\s+\d+\s+MB\s+are|\s+files\s+more\s+on)", r"N\1", text)
     # Each system has agents of its own; here none runs.
     text = re.sub(r"no\s+agent\s+answers\s+\([^)]*\)", "no agent answers", text)
     # The quotes of a command to be typed are those of its shell.
