@@ -178,6 +178,14 @@ pub enum Command {
         into: PathBuf,
     },
 
+    /// Look through a workshop's own files for what no longer works
+    ///
+    /// For authors. Looks at config.toml, the Vagrantfile, what is in `provision` and `README`, and other files
+    /// of the folder: hosts that are gone, releases that got too old, commands that were removed. Asks no
+    /// network and no box.
+    #[command(after_long_help = EXIT_CODES)]
+    Lint,
+
     /// Log in to the box, or run a command there
     #[command(after_help = "Example: dwenv ssh -- docker ps")]
     Ssh {

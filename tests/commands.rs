@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "doctor",
     "explain",
     "init",
+    "lint",
     "ssh",
     "down",
     "destroy",
@@ -52,6 +53,7 @@ fn without_arguments_it_helps() {
           doctor       Check that everything is ready, and say how to mend what is not
           explain      Explain a check, a known failure, or an error that you paste
           init         Write the workshop's files into a folder, to read or to change them
+          lint         Look through a workshop's own files for what no longer works
           ssh          Log in to the box, or run a command there
           down         Stop the box; everything in it is kept
           destroy      Remove the box and everything in it

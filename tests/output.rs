@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dwenv::cli::{Cli, Command, command, format_asked};
-use dwenv::doctor::report::{By, Finding, Remedy, Report, Scope, Status};
+use dwenv::doctor::report::{By, Finding, Ignored, Remedy, Report, Scope, Status};
 use dwenv::error::{Error, ErrorKind, ExitCode};
 use dwenv::events::Event;
 use dwenv::output::progress::{Board, Mode};
@@ -61,6 +61,7 @@ fn finding(id: &str, title: &str, status: Status, summary: &str) -> Finding {
         summary: summary.to_owned(),
         because: None,
         remedy: None,
+        ignored: None,
         duration: Duration::from_millis(3),
     }
 }
@@ -105,6 +106,50 @@ fn daemon_down() -> Finding {
             "docker.service is inactive (dead) since Sun 2025-11-23 17:12:04 UTC, and nothing listens at /run/docker.sock",
         )
     }
+}
+
+fn ignored(until: &str, expired: bool) -> Option<Ignored> {
+    Some(Ignored {
+        reason: "pulled in the first hour".to_owned(),
+        until: dwenv::date::Date::parse(until),
+        expired,
+    })
+}
+
+#[test]
+fn what_is_ignored_is_shown_with_its_reason_and_not_counted() {
+    let images = || Finding {
+        ignored: ignored("2027-01-31", false),
+        ..finding(
+            "box.docker.images",
+            "The images are there",
+            Status::Fail,
+            "1 is missing",
+        )
+    };
+    let report = Report::new("sandbox", vec![ssh(), images()]);
+    assert!(report.ready);
+    assert_eq!(report.exit_code(), ExitCode::Ready);
+    let text = shown(&report);
+    assert!(text.contains("ignored: The images are there [box.docker.images]\n    1 is missing\n    This fail is ignored until 2027-01-31: pulled in the first hour\n"), "{text}");
+    assert!(
+        text.ends_with("2 checks: 1 pass, 1 ignored\nReady for the workshop.\n"),
+        "{text}"
+    );
+
+    let late = Finding {
+        ignored: ignored("2026-01-31", true),
+        ..images()
+    };
+    let report = Report::new("sandbox", vec![ssh(), late]);
+    assert_eq!(report.exit_code(), ExitCode::Failed);
+    let text = shown(&report);
+    assert!(
+        text.contains(
+            "It was ignored until 2026-01-31 (pulled in the first hour), and counts\n    again."
+        ),
+        "{text}"
+    );
 }
 
 fn all_pass() -> Report {
@@ -894,7 +939,8 @@ fn doctors_document_is_the_contract() {
         "warn": 0,
         "fail": 0,
         "skip": 1,
-        "unknown": 1
+        "unknown": 1,
+        "ignored": 0
       },
       "checks": [
         {
@@ -1374,6 +1420,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
+      lint         Look through a workshop's own files for what no longer works
       ssh          Log in to the box, or run a command there
       down         Stop the box; everything in it is kept
       destroy      Remove the box and everything in it
@@ -1414,6 +1461,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
+      lint         Look through a workshop's own files for what no longer works
       ssh          Log in to the box, or run a command there
       down         Stop the box; everything in it is kept
       destroy      Remove the box and everything in it

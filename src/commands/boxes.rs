@@ -10,7 +10,7 @@ use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::facts::laptop::Program;
-use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, laptop};
+use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, here, laptop};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
@@ -124,7 +124,8 @@ impl<'a> Remote<'a> {
                 let facts = Facts::new(self.probe(transport.clone()).await);
                 let mut records = facts.records().clone();
                 if !self.deep_probes.is_empty() && wants_deep(&facts) {
-                    let later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    let mut later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    self.add_laptop(&mut later, &self.deep_probes).await;
                     records.add(Records {
                         deep: true,
                         ..later
@@ -195,6 +196,9 @@ impl<'a> Remote<'a> {
     }
 
     async fn add_laptop(&self, records: &mut Records, probes: &[Probe]) {
+        for (id, record) in here::ask(probes).await {
+            records.insert(id, record);
+        }
         if let Provider::Vagrant(_) = self.provider {
             for (id, record) in laptop::ask(probes, &self.environment.folder).await {
                 records.insert(id, record);

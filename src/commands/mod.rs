@@ -7,6 +7,7 @@ mod doctor;
 mod down;
 mod explain;
 mod init;
+mod lint;
 mod provision;
 mod ssh;
 mod targets;
@@ -57,6 +58,7 @@ async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCod
         Command::Doctor => doctor::run(&environment).await,
         Command::Explain(options) => explain::run(&environment, &options).await,
         Command::Init { into } => init::run(&environment, &into),
+        Command::Lint => lint::run(&environment),
         Command::Down => down::run(&environment).await,
         Command::Destroy => destroy::run(&environment).await,
         Command::Targets => targets::run(&environment).await,

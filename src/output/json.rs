@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Done, Listed, Up};
+use super::{Done, Linted, Listed, Up};
 use crate::doctor::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provision::outcome::Outcome;
@@ -96,6 +96,11 @@ fn of_target<T>((target, ended): &(String, Result<T>)) -> OfTarget<'_, T> {
 /// The targets that this folder knows.
 pub fn targets(out: &mut dyn Write, targets: &[Listed]) -> io::Result<()> {
     several(out, targets)
+}
+
+/// What is wrong with the workshop itself.
+pub fn lint(out: &mut dyn Write, linted: &Linted) -> io::Result<()> {
+    document(out, linted)
 }
 
 /// What a command did that has no more to tell.

@@ -8,6 +8,7 @@ pub mod confirm;
 pub mod explain;
 pub mod human;
 pub mod json;
+pub mod lint;
 pub mod progress;
 pub mod style;
 
@@ -23,6 +24,7 @@ use crate::doctor::report::Report;
 use crate::error::{Error, Result};
 use crate::provision::outcome::Outcome;
 use crate::secret::Secret;
+pub use lint::Linted;
 use progress::Progress;
 use style::{ColorWhen, Stream, Style};
 
@@ -197,6 +199,14 @@ impl Output {
         self.result(|out| match self.format {
             Format::Human => human::targets(out, &self.stdout, targets),
             Format::Json => json::targets(out, targets),
+        })
+    }
+
+    /// What is wrong with the workshop itself.
+    pub fn lint(&self, linted: &Linted) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => lint::linted(out, &self.stdout, linted),
+            Format::Json => json::lint(out, linted),
         })
     }
 

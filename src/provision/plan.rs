@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use super::outcome::{ChangeStatus, PlannedChange, Unchanged};
+use crate::date::Date;
+use crate::doctor;
 use crate::doctor::report::{Scope, Status};
 use crate::facts::Facts;
 use crate::resources::change::{Action, Change, Plan};
@@ -43,11 +45,14 @@ const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk", "box
 pub fn plan(context: Context, facts: &Facts) -> Plans {
     let mut plans = Plans::default();
     let mut blocked: HashSet<&str> = HashSet::new();
-    for (kind, check) in resources::in_order(context) {
-        if check.scope() == Scope::Laptop {
+    let today = Date::of(facts.records().taken_at);
+    // The author's come last. Nothing is known of what they will see after a change, so they are judged
+    // only where none is made.
+    for check in resources::in_order(context) {
+        if check.scope() == Scope::Laptop || (check.is_authors() && !plans.steps.is_empty()) {
             continue;
         }
-        let mut needs = check.needs.to_vec();
+        let mut needs = check.needs.clone();
         if !FOUNDATIONS.contains(&check.id) {
             needs.extend(FOUNDATIONS);
         }
@@ -55,12 +60,22 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             blocked.insert(check.id);
             continue;
         }
-        let status = match kind.judge(check, context, facts) {
-            State::Drifted(judgement) => judgement.status,
-            State::Unknown(_) => Status::Unknown,
+        let (status, seen) = match check.judge(context, facts) {
+            State::Drifted(judgement) => (judgement.status, judgement.summary),
+            State::Unknown(reason) => (Status::Unknown, reason),
             State::AsDeclared(_) => continue,
         };
-        let reasons = resources::explained_by(check, status);
+        // What the author wants to be as it is needs no mending, and keeps nothing else from being done.
+        let ignored = doctor::ignored(context.workshop, check.id, today);
+        if let Some(ignored) = ignored.filter(|ignored| !ignored.expired) {
+            plans.unchanged.push(Unchanged {
+                check: check.id.to_owned(),
+                reason: format!("{seen}. It is ignored: {}", ignored.reason),
+                status: Status::Warn,
+            });
+            continue;
+        }
+        let reasons = resources::explained_by(&check, status);
         if reasons.iter().any(|reason| blocked.contains(reason)) {
             blocked.insert(check.id);
             continue;
@@ -70,7 +85,7 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             reason,
             status,
         };
-        match kind.plan(check, context, facts) {
+        match check.plan(context, facts) {
             State::AsDeclared(_) => {}
             State::Drifted(Plan::Change(change)) => plans.add(check.id, change),
             State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {

@@ -167,8 +167,11 @@ impl Resource for Proxy {
                 ))],
             ),
             Drift::Untold { file, who } => (
-                format!("{file} sets a proxy that {} does not know: its downloads may hang", who.join(" and ")),
-                "Give it the same proxy: apt in a file of /etc/apt/apt.conf.d, Docker in /etc/docker/daemon.json \
+                format!(
+                    "{file} sets a proxy, and nobody told {} of it: downloads may hang",
+                    who.join(" and ")
+                ),
+                "Give them the same proxy: apt in a file of /etc/apt/apt.conf.d, Docker in /etc/docker/daemon.json \
                  under `proxies`",
                 Vec::new(),
             ),

@@ -74,8 +74,12 @@ impl Fact for VagrantProgram {
 impl Fact for VirtualBoxProgram {
     fn probes(_: &Workshop) -> Vec<Probe> {
         vec![
-            Probe::laptop("virtualbox", Os::ALL, Ask::Version(LaptopProgram::VirtualBox))
-                .within(laptop::DEADLINE),
+            Probe::laptop(
+                "virtualbox",
+                Os::ALL,
+                Ask::Version(LaptopProgram::VirtualBox),
+            )
+            .within(laptop::DEADLINE),
         ]
     }
 

@@ -176,9 +176,7 @@ fn walk(path: &Path, shown: &str, depth: usize, found: &mut Vec<KeptFile>) {
         path: shown.to_owned(),
         owner,
         mode,
-        content: is_creator
-            .then(|| fs::read_to_string(path).ok())
-            .flatten(),
+        content: is_creator.then(|| fs::read_to_string(path).ok()).flatten(),
     });
     if data.is_dir() && depth > 0 {
         let names = fs::read_dir(path).map(sorted).unwrap_or_default();

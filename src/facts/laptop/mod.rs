@@ -31,7 +31,7 @@ pub async fn ask(probes: &[Probe], folder: &Path) -> Vec<(String, Record)> {
     let places = Places::find(folder);
     let asked = probes.iter().filter_map(|probe| match &probe.question {
         Question::Laptop(question) if question.on.contains(&Os::this()) => Some(timed(
-            probe.id,
+            &probe.id,
             // A program is stopped with its children at its own deadline.
             probe.deadline + STOPPING,
             answer(question, probe.deadline, &places),

@@ -68,6 +68,13 @@ impl Places {
         ] {
             filled = filled.replace(word, value);
         }
+        for name in ["SSL_CERT_FILE", "CURL_CA_BUNDLE"] {
+            let word = format!("{{{name}}}");
+            if filled.contains(&word) {
+                let value = env::var(name).ok().filter(|value| !value.is_empty())?;
+                filled = filled.replace(&word, &value);
+            }
+        }
         if filled.contains("{private_key}") {
             filled = filled.replace("{private_key}", &self.private_key()?);
         }

@@ -92,7 +92,8 @@ pub async fn run(
     match program::capture(command, deadline).await {
         Ok(finished) => {
             let mut output = finished.stdout;
-            if !finished.status.success() {
+            let logs = variables.iter().any(|(name, _)| *name == "VAGRANT_LOG");
+            if logs || !finished.status.success() {
                 output.push_str(&finished.stderr);
             }
             output.truncate(output.floor_char_boundary(LONGEST));

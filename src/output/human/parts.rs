@@ -56,14 +56,17 @@ pub(super) fn bracketed(id: &str) -> String {
 }
 
 pub(super) fn marked(style: &Style, status: Status) -> String {
-    let word = match status {
+    format!("{} {}", style.symbol(symbol(status)), word(status))
+}
+
+pub(super) fn word(status: Status) -> &'static str {
+    match status {
         Status::Pass => "pass",
         Status::Warn => "warn",
         Status::Fail => "fail",
         Status::Skip => "skip",
         Status::Unknown => "unknown",
-    };
-    format!("{} {word}", style.symbol(symbol(status)))
+    }
 }
 
 pub(super) fn symbol(status: Status) -> Symbol {

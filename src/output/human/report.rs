@@ -5,10 +5,11 @@ use std::io::{self, Write};
 
 use super::parts::{
     INDENT, bracketed, commands, duration, emphasised, heading, label, marked, next_step, number,
+    word,
 };
 use super::verdict::{reports_table, total, verdict, verdict_on_all};
-use crate::doctor::report::{By, Finding, Report, Scope, Status};
-use crate::output::style::{Label, Style, Text, UNBROKEN, columns, put};
+use crate::doctor::report::{By, Finding, Ignored, Report, Scope, Status};
+use crate::output::style::{Label, Style, Symbol, Text, UNBROKEN, columns, put};
 
 /// What doctor found on every target; several targets get a section each and a table at the end.
 pub fn reports(
@@ -77,25 +78,26 @@ fn problems(out: &mut dyn Write, style: &Style, report: &Report) -> io::Result<(
     Ok(())
 }
 
-/// What is wrong or has no answer, in the order of `needs`, then what is only a warning.
+/// What is wrong or has no answer, in the order of `needs`, then what is only a warning, then what is ignored.
 fn in_order_of_urgency(report: &Report) -> impl Iterator<Item = &Finding> {
     let blocking = report.checks.iter().filter(|check| blocks(check));
     let warnings = report
         .checks
         .iter()
-        .filter(|check| check.status == Status::Warn);
-    blocking.chain(warnings)
+        .filter(|check| check.status == Status::Warn && !check.is_ignored());
+    let ignored = report.checks.iter().filter(|check| check.is_ignored());
+    blocking.chain(warnings).chain(ignored)
 }
 
 pub(super) fn blocks(finding: &Finding) -> bool {
-    matches!(finding.status, Status::Fail | Status::Unknown)
+    finding.is_wrong()
 }
 
 /// How many checks each root cause keeps from being judged.
 fn skipped_by_cause(report: &Report) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for check in &report.checks {
-        if check.status == Status::Skip {
+        if check.status == Status::Skip && !check.is_ignored() {
             *counts.entry(root_cause(report, check)).or_default() += 1;
         }
     }
@@ -130,7 +132,13 @@ fn skipped_line(count: usize, cause: &str) -> String {
 }
 
 fn problem_heading(style: &Style, finding: &Finding) -> String {
-    let text = Text::of(label(finding.status), marked(style, finding.status))
+    let (label, word) = if finding.is_ignored() {
+        let word = format!("{} ignored", style.symbol(Symbol::Skip));
+        (Label::Skip, word)
+    } else {
+        (label(finding.status), marked(style, finding.status))
+    };
+    let text = Text::of(label, word)
         .plain(": ")
         .add(Label::Heading, &finding.title)
         .plain(" ")
@@ -144,7 +152,11 @@ fn details(out: &mut dyn Write, style: &Style, finding: &Finding, indent: usize)
         let seen = Text::new().plain(&finding.summary);
         put(out, &style.wrap(indent, indent, &seen))?;
     }
-    let Some(remedy) = &finding.remedy else {
+    if let Some(ignored) = &finding.ignored {
+        let line = Text::of(Label::Skip, why_ignored(ignored, finding.status));
+        put(out, &style.wrap(indent, indent, &line))?;
+    }
+    let Some(remedy) = finding.remedy.as_ref().filter(|_| !finding.is_ignored()) else {
         return Ok(());
     };
     let who = match remedy.by {
@@ -157,6 +169,18 @@ fn details(out: &mut dyn Write, style: &Style, finding: &Finding, indent: usize)
         .plain(&remedy.text);
     put(out, &style.wrap(indent - 2, indent, &what))?;
     commands(out, style, &remedy.commands, indent + 2)
+}
+
+/// Why a check is not counted, and until when; or that this is over.
+fn why_ignored(ignored: &Ignored, status: Status) -> String {
+    let reason = &ignored.reason;
+    match ignored.until {
+        Some(until) if ignored.expired => {
+            format!("It was ignored until {until} ({reason}), and counts again.")
+        }
+        Some(until) => format!("This {} is ignored until {until}: {reason}", word(status)),
+        None => format!("This {} is ignored: {reason}", word(status)),
+    }
 }
 
 fn all_checks(out: &mut dyn Write, style: &Style, report: &Report) -> io::Result<()> {
@@ -198,7 +222,11 @@ fn one_check(out: &mut dyn Write, style: &Style, check: &Finding) -> io::Result<
             Some(because) => line.plain(format!(" because of {because}")),
             None => line,
         };
-        return put(out, &style.wrap(0, HANG, &line));
+        put(out, &style.wrap(0, HANG, &line))?;
+        return match check.is_ignored() {
+            true => details(out, style, check, HANG),
+            false => Ok(()),
+        };
     }
     let took = duration(check.duration).replace(' ', &UNBROKEN.to_string());
     let line = line.add(Label::Dim, format!(" {took}"));

@@ -8,7 +8,8 @@ use crate::doctor::report::{Counts, Report, Status};
 use crate::output::style::{Label, Style, Text};
 
 pub(super) fn total(counts: Counts) -> String {
-    let all = counts.pass + counts.warn + counts.fail + counts.skip + counts.unknown;
+    let judged = counts.pass + counts.warn + counts.fail + counts.skip + counts.unknown;
+    let all = judged + counts.ignored;
     format!("{}: {}", number(all, "check"), tally(counts, true))
 }
 
@@ -20,6 +21,7 @@ fn tally(counts: Counts, with_passes: bool) -> String {
         (counts.fail, "fail"),
         (counts.unknown, "unknown"),
         (counts.skip, "skip"),
+        (counts.ignored, "ignored"),
     ];
     let words: Vec<String> = words
         .into_iter()
