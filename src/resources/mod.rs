@@ -341,7 +341,7 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
             let waits_for = |need: &&str| waiting.iter().any(|other| other.id == *need);
             let reasons = [Status::Fail, Status::Unknown].map(|status| explained_by(check, status));
             let mut before = check.needs.iter().chain(reasons.into_iter().flatten());
-            !before.any(|other| waits_for(&other))
+            !before.any(waits_for)
         });
         // A circle of needs would be a fault in the list above; a test holds that there is none.
         ordered.push(waiting.remove(free.unwrap_or(0)));
