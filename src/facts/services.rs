@@ -1,7 +1,6 @@
 //! Services of the box asked in their own protocol, over tunnels of the one session.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
 use bollard::{BollardRequest, Docker};
@@ -27,6 +26,11 @@ const LONGEST_ANSWER: usize = 1 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Api {
     pub version: String,
+    /// The highest and the lowest version of the API that the daemon takes.
+    #[serde(default)]
+    pub api_version: String,
+    #[serde(default)]
+    pub min_api_version: String,
     /// References of all images, by tag and by digest, such as `python:3-slim`.
     pub images: Vec<String>,
     /// Running containers.
@@ -137,7 +141,7 @@ pub async fn docker(transport: Arc<dyn Transport>) -> Record {
 }
 
 async fn ask_docker(docker: &Docker) -> Result<Api, bollard::errors::Error> {
-    let version = docker.version().await?.version.unwrap_or_default();
+    let version = docker.version().await?;
     let images = docker.list_images(None::<ListImagesOptions>).await?;
     let containers = docker
         .list_containers(None::<ListContainersOptions>)
@@ -157,7 +161,9 @@ async fn ask_docker(docker: &Docker) -> Result<Api, bollard::errors::Error> {
             .collect(),
     };
     Ok(Api {
-        version,
+        version: version.version.unwrap_or_default(),
+        api_version: version.api_version.unwrap_or_default(),
+        min_api_version: version.min_api_version.unwrap_or_default(),
         images: images
             .into_iter()
             .flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests))
@@ -191,8 +197,7 @@ pub(super) fn login_as(role: &str, database: &str, password: &Password) -> tokio
         .user(role)
         .dbname(database)
         .password(password.reveal())
-        .application_name("dwenv")
-        .connect_timeout(Duration::from_secs(5));
+        .application_name("dwenv");
     config
 }
 

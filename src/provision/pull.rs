@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
 use crate::facts::services::{connect_docker, docker_error};
-use crate::resources::docker::with_tag;
+use crate::resources::docker::as_listed;
 use crate::transport::Transport;
 
 /// A registry that sends nothing for this long is lost.
@@ -29,7 +29,7 @@ pub async fn images(
     let docker = connect_docker(transport).await?;
     for image in images {
         let options = CreateImageOptionsBuilder::default()
-            .from_image(&with_tag(image))
+            .from_image(&as_listed(image))
             .build();
         let mut layers: HashMap<String, (i64, i64)> = HashMap::new();
         let mut said = docker.create_image(Some(options), None, None);

@@ -35,6 +35,8 @@ put() {
     rm -f "$new"; echo "the content of $1 did not come whole" >&2; exit 1
   fi
   chown "$2:" "$new"; chmod "$3" "$new"; sync "$new"
+  # Docker makes an empty folder of a file that it shall mount and that is not there.
+  if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir "$1"; fi
   if [ "$3" = 600 ]; then mv -T "$new" "$1"; return; fi
   sum=$(sha256sum <"$new"); sum=${sum%% *}
   if [ -e "$1" ]; then

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::docker::DockerApi;
-use super::system::Login;
 use super::units::Units;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
@@ -163,14 +162,14 @@ impl Resource for Ports {
         }
     }
 
-    fn judge(&self, context: Context, facts: &Facts, drift: &Stranger) -> Judgement {
+    fn judge(&self, context: Context, _: &Facts, drift: &Stranger) -> Judgement {
         Judgement {
             status: Status::Fail,
             summary: format!("Port {} is held by {}", drift.port, drift.name()),
             remedy: Some(Remedy {
                 text: drift.remedy(),
                 commands: vec![
-                    drift.command(facts),
+                    context.in_box(&drift.command()),
                     format!("dwenv provision --target {}", context.target),
                 ],
                 by: By::You,
@@ -211,18 +210,16 @@ impl Stranger {
             );
         }
         format!(
-            "In the box, end it if it is not needed, then start {} again",
+            "End it if it is not needed, then start {} again",
             self.service
         )
     }
 
-    fn command(&self, facts: &Facts) -> String {
-        let root = matches!(facts.get::<Login>().as_ref(), Ok(login) if login.uid == 0);
-        let sudo = if root { "" } else { "sudo " };
+    fn command(&self) -> String {
         match &self.container {
             Some(container) => format!("docker stop {container}"),
-            None if self.is_unseen() => format!("{sudo}reboot"),
-            None => format!("{sudo}kill {}", self.holder.pid),
+            None if self.is_unseen() => "sudo reboot".to_owned(),
+            None => format!("sudo kill {}", self.holder.pid),
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Unit {
     /// Whether its file is newer than what systemd has read.
     pub needs_reload: bool,
     pub result: String,
+    /// Files that somebody put beside the unit's own, to have it otherwise.
+    pub drop_ins: Vec<String>,
     /// Whether systemd is about to start or stop it: the box is booting, or somebody has just asked.
     pub has_job: bool,
 }
@@ -29,6 +31,12 @@ impl Unit {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.active == "active"
+    }
+
+    /// Whether it ended itself; one that somebody stopped has ended well.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        !self.is_running() && !matches!(self.result.as_str(), "" | "success")
     }
 
     #[must_use]
@@ -95,7 +103,7 @@ impl Fact for Units {
     fn probes(workshop: &Workshop) -> Vec<Probe> {
         let fragment = format!(
             "systemctl show --timestamp=us+utc -p Id,LoadState,ActiveState,UnitFileState,MainPID,\
-             ActiveEnterTimestamp,NeedDaemonReload,Result,Job {}",
+             ActiveEnterTimestamp,NeedDaemonReload,Result,Job,DropInPaths {}",
             names(workshop)
         );
         vec![Probe::new(Self::PROBE, Question::Login(fragment))]
@@ -129,6 +137,12 @@ fn read_unit(block: &str) -> Option<(String, Unit)> {
             }
             "NeedDaemonReload" => unit.needs_reload = value == "yes",
             "Result" => unit.result = value.to_owned(),
+            "DropInPaths" => {
+                // Those of a whole kind of units are the system's own.
+                let of_it = |path: &&str| !path.contains("/service.d/");
+                let paths = value.split_whitespace().filter(of_it);
+                unit.drop_ins = paths.map(str::to_owned).collect();
+            }
             "Job" => unit.has_job = !value.is_empty(),
             _ => {}
         }

@@ -146,7 +146,8 @@ fn services_that_stopped_or_will_not_start_again() {
             it.run("sudo rm /etc/systemd/system/docker-workshop.service; sudo mv /root/docker-workshop.service /etc/systemd/system/");
         }
         for command in seen.check(check).commands {
-            it.run(&command);
+            let (_, in_the_box) = command.split_once(" -- ").expect("typed on the laptop");
+            it.run(in_the_box);
         }
         it.await_in_box("ss -Hltn 'sport = :8080' | grep -q .");
         it.doctor().ready();
@@ -170,14 +171,14 @@ fn a_database_that_somebody_changed() {
                 "its rules were removed",
                 "sudo sed -i '/dwenv: begin/,/dwenv: end/d' /etc/postgresql/*/main/pg_hba.conf && \
                  sudo systemctl reload postgresql",
-                "box.postgres.listen",
+                "box.postgres.rules",
                 "let dockerworkshop in from",
             ),
             fault(
                 "another rule stands before its rules",
                 "sudo sed -i '1i host all all 10.0.0.0/8 reject' /etc/postgresql/*/main/pg_hba.conf && \
                  sudo systemctl reload postgresql",
-                "box.postgres.listen",
+                "box.postgres.rules",
                 "let dockerworkshop in from",
             ),
             fault(
@@ -189,7 +190,7 @@ fn a_database_that_somebody_changed() {
             fault(
                 "another password",
                 superuser("ALTER ROLE dockerworkshop PASSWORD 'other'"),
-                "box.postgres.role",
+                "box.postgres.password",
                 "refuses dockerworkshop's password",
             ),
             fault(

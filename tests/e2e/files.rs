@@ -143,7 +143,9 @@ fn a_secret_password_is_nowhere_but_where_it_has_to_be() {
 
     // A new secret reaches both the role and the server.
     it.variable("DWENV_TEST_PASSWORD", "canary-the-second");
-    it.doctor().fails("box.postgres.role").never_says("canary");
+    it.doctor()
+        .fails("box.postgres.password")
+        .never_says("canary");
     it.provision().exit(0).never_says("canary");
     it.doctor().ready();
     assert_eq!(it.rows().len(), 2);

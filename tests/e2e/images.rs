@@ -73,7 +73,12 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     it.provision()
         .exit(1)
         .says("is held by the container lunch");
-    it.run(&check.commands[0]);
+    let stop = "docker stop lunch";
+    assert_eq!(
+        check.commands[0],
+        format!("dwenv ssh --target sandbox -- {stop}")
+    );
+    it.run(stop);
     it.provision().exit(0);
     it.doctor().ready();
 

@@ -28,9 +28,10 @@ fn a_stranger_at_a_port_is_named_and_left_alone() {
         let [end, provision] = &seen.check(&check).commands[..] else {
             panic!("{:?}", seen.check(&check));
         };
-        assert_eq!(*end, format!("sudo kill {pid}"));
+        let in_the_box = format!("sudo kill {pid}");
+        assert_eq!(*end, typed_on_the_laptop(&in_the_box));
         assert_eq!(provision, "dwenv provision --target sandbox");
-        it.run(end);
+        it.run(&in_the_box);
         it.await_in_box("! systemctl is-active -q stranger");
         it.provision().exit(0);
         it.doctor().ready();
@@ -50,6 +51,10 @@ fn a_stranger_at_a_port_is_named_and_left_alone() {
     it.provision().exit(0);
     it.doctor().ready();
     assert_eq!(it.rows(), rows);
+}
+
+fn typed_on_the_laptop(command: &str) -> String {
+    format!("dwenv ssh --target sandbox -- {command}")
 }
 
 /// A web server at this port of the box, where nobody expects it; its pid.

@@ -175,7 +175,7 @@ fn every_drift_has_a_case() {
         ),
         (
             "docker",
-            include_str!("../../src/resources/docker.rs"),
+            include_str!("../../src/resources/docker/mod.rs"),
             "Drift",
         ),
         (

@@ -1,6 +1,7 @@
 //! What PostgreSQL is in the box: its clusters, and what the one on our port says of itself.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -14,6 +15,22 @@ pub struct Cluster {
     pub version: String,
     pub name: String,
     pub port: u16,
+    /// When it starts: `auto` with the box, `manual`, `disabled`, or `masked` by systemd.
+    pub start: String,
+}
+
+impl Cluster {
+    /// How systemd calls it; the wrapper `postgresql.service` starts all of them.
+    #[must_use]
+    pub fn unit(&self) -> String {
+        format!("postgresql@{}-{}.service", self.version, self.name)
+    }
+
+    /// The folder of its configuration.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("/etc/postgresql/{}/{}", self.version, self.name)
+    }
 }
 
 /// The clusters, and the server that answers at the declared port.
@@ -37,6 +54,10 @@ pub struct Server {
     pub rules: Vec<Rule>,
     pub role: Option<Role>,
     pub database: Option<Database>,
+    /// Databases whose sorting rules come from another release of the system's library than it has now;
+    /// `None` where that was not told.
+    #[serde(skip)]
+    pub outdated_collations: Option<Vec<String>>,
     /// Those of the workshop's database; `None` when it could not be asked.
     #[serde(skip)]
     pub tables: Option<Vec<ObservedTable>>,
@@ -86,6 +107,19 @@ impl Rule {
 pub struct Role {
     pub can_login: bool,
     pub superuser: bool,
+    /// In which form its password is stored; never the password's verifier itself.
+    #[serde(default)]
+    pub stored: Option<Stored>,
+}
+
+/// The form in which a password is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stored {
+    Nothing,
+    Scram,
+    Md5,
+    Other,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -138,13 +172,30 @@ impl Clusters {
     }
 }
 
-/// Lists every cluster with its port, one line each.
-const LIST_CLUSTERS: &str = r#"for conf in /etc/postgresql/*/*/postgresql.conf; do
-  [ -e "$conf" ] || continue
-  folder=${conf%/*}; rest=${folder#/etc/postgresql/}
-  port=$(sed -n 's/^[[:space:]]*port[[:space:]]*=[[:space:]]*\([0-9]*\).*/\1/p' "$conf")
-  echo "cluster ${rest%/*} ${rest#*/} ${port:-5432}"
+/// Sets `version`, `name` and `port` of one cluster from the path `$conf` of its configuration.
+///
+/// As PostgreSQL reads it: the last line wins, those of `conf.d` come later, and what `ALTER SYSTEM` wrote
+/// comes last.
+pub const READ_CLUSTER: &str = r#"  folder=${conf%/*}; name=${folder##*/}; version=${folder#/etc/postgresql/}; version=${version%/*}
+  port=$(sed -n "s/^[[:space:]]*port[[:space:]=]\{1,\}'\{0,1\}\([0-9]\{1,\}\).*/\1/p" "$conf" \
+    "$folder"/conf.d/*.conf "/var/lib/postgresql/$version/$name/postgresql.auto.conf" 2>/dev/null || true)
+  port=${port##*[!0-9]}; port=${port:-5432}
+"#;
+
+/// Lists every cluster, one line each.
+const LIST_CLUSTERS: &str = r#"  start=auto
+  [ ! -r "$folder/start.conf" ] || while read -r word _; do
+    case $word in auto|manual|disabled) start=$word ;; esac
+  done <"$folder/start.conf"
+  # A unit that is masked is a link to /dev/null; systemd lists none that is not loaded.
+  [ ! -c "/etc/systemd/system/postgresql@$version-$name.service" ] || start=masked
+  echo "cluster $version $name $port $start"
 done
+"#;
+
+/// What every walk over the clusters begins with.
+pub const EACH_CLUSTER: &str = r#"for conf in /etc/postgresql/*/*/postgresql.conf; do
+  [ -e "$conf" ] || continue
 "#;
 
 /// Runs psql as the superuser, by the local socket, reading SQL from stdin. The program itself: what is
@@ -156,7 +207,7 @@ impl Fact for Clusters {
     fn probes(workshop: &Workshop) -> Vec<Probe> {
         let port = workshop.postgres.port;
         let fragment = format!(
-            "{LIST_CLUSTERS}[ -S /run/postgresql/.s.PGSQL.{port} ] || exit 0\n\
+            "{EACH_CLUSTER}{READ_CLUSTER}{LIST_CLUSTERS}[ -S /run/postgresql/.s.PGSQL.{port} ] || exit 0\n\
              {PSQL} -p {port} -d postgres 2>&1 <<'SQL'\n{}SQL\ntrue\n",
             questions(workshop)
         );
@@ -167,6 +218,7 @@ impl Fact for Clusters {
         let text = records.text(Self::PROBE)?;
         let mut clusters = Self::default();
         let mut tables = None;
+        let mut outdated = None;
         for line in text.lines() {
             let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
             if let Some(rest) = line.strip_prefix("cluster ") {
@@ -183,6 +235,8 @@ impl Fact for Clusters {
             } else if line.starts_with("setpriv: ") {
                 // Not a word of psql's: it was not there to be started.
                 return Err(Unobserved(format!("psql cannot be asked: {line}")));
+            } else if let Some(json) = line.strip_prefix("collations ") {
+                outdated = Some(serde_json::from_str(json).map_err(garbled)?);
             } else {
                 clusters.said.push_str(line);
                 clusters.said.push('\n');
@@ -196,6 +250,7 @@ impl Fact for Clusters {
         }
         if let Some(server) = &mut clusters.server {
             server.tables = tables;
+            server.outdated_collations = outdated;
         }
         Ok(clusters)
     }
@@ -207,6 +262,7 @@ fn read_cluster(line: &str) -> Option<Cluster> {
         version: words.next()?.to_owned(),
         name: words.next()?.to_owned(),
         port: words.next()?.parse().ok()?,
+        start: words.next()?.to_owned(),
     })
 }
 
@@ -226,10 +282,17 @@ fn questions(workshop: &Workshop) -> String {
   'rules', (SELECT coalesce(json_agg(json_build_object('line', line_number, 'type', type,
       'databases', database, 'roles', user_name, 'address', address, 'netmask', netmask,
       'method', auth_method, 'error', error) ORDER BY line_number), '[]') FROM pg_hba_file_rules),
-  'role', (SELECT json_build_object('can_login', rolcanlogin, 'superuser', rolsuper)
-      FROM pg_roles WHERE rolname = {role}),
+  'role', (SELECT json_build_object('can_login', rolcanlogin, 'superuser', rolsuper, 'stored',
+      CASE WHEN rolpassword IS NULL THEN 'nothing' WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram'
+        WHEN rolpassword LIKE 'md5%' THEN 'md5' ELSE 'other' END)
+      FROM pg_authid WHERE rolname = {role}),
   'database', (SELECT json_build_object('owner', pg_get_userbyid(datdba))
       FROM pg_database WHERE datname = {database}))::text;
+SELECT current_setting('server_version_num')::int >= 150000 AS tells_collations \gset
+\if :tells_collations
+SELECT 'collations ' || coalesce(json_agg(datname ORDER BY datname), '[]')::text FROM pg_database
+  WHERE datallowconn AND datcollversion <> pg_database_collation_actual_version(oid);
+\endif
 \connect {connect}
 SELECT 'tables ' || coalesce(json_agg(json_build_object('name', c.relname,
   'owner', pg_get_userbyid(c.relowner),
@@ -267,6 +330,9 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// PostgreSQL answers a login at once; a stranger on its port may never.
+const LOGIN_DEADLINE: Duration = Duration::from_secs(3);
+
 impl RoleLogin {
     pub const PROBE: &str = "postgres_login";
 }
@@ -280,7 +346,10 @@ impl Fact for RoleLogin {
             database: postgres.database.clone(),
             password: postgres.password.clone(),
         };
-        vec![Probe::new(Self::PROBE, question)]
+        vec![Probe {
+            deadline: LOGIN_DEADLINE,
+            ..Probe::new(Self::PROBE, question)
+        }]
     }
 
     fn observe(records: &Records) -> Observed<Self> {
@@ -320,13 +389,13 @@ mod tests {
             records.insert(Clusters::PROBE, Record::done(text));
             Clusters::observe(&records).unwrap().nobody_listens()
         };
-        assert!(said("cluster 17 main 5432"));
+        assert!(said("cluster 17 main 5432 auto"));
         assert!(said(
-            "cluster 17 main 5432\npsql: error: connection to server on socket \
+            "cluster 17 main 5432 auto\npsql: error: connection to server on socket \
              \"/var/run/postgresql/.s.PGSQL.5432\" failed: Connection refused"
         ));
         assert!(!said(
-            "cluster 17 main 5432\npsql: error: FATAL:  sorry, too many clients already"
+            "cluster 17 main 5432 auto\npsql: error: FATAL:  sorry, too many clients already"
         ));
     }
 }

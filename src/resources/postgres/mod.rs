@@ -1,17 +1,21 @@
 //! PostgreSQL: its package and cluster, who may log in from where, role, database and schema.
 
 pub mod facts;
+mod files;
+mod judge;
+mod login;
 mod plan;
+mod running;
 pub mod schema;
 
 use super::packages::{Packages, upstream_version};
-use super::ports::{Listener, Listeners};
+use super::ports::Listeners;
 use super::units::Units;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed, releases};
-use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::{Fact, Facts, Probe};
 use crate::workshop::Workshop;
-use facts::{Cluster, Clusters, RoleLogin, Rule, Server};
+use facts::{Cluster, Clusters, RoleLogin, Server, Stored};
+use files::ClusterFiles;
 use schema::SchemaDrift;
 
 pub struct Postgres;
@@ -30,21 +34,45 @@ const CHECKS: &[Check] = &[
         probe: Packages::PROBE,
     },
     Check {
+        id: "box.postgres.data",
+        title: "PostgreSQL may use its folder of data",
+        needs: &["box.postgres.package", "box.port.5432"],
+        probe: ClusterFiles::PROBE,
+    },
+    Check {
         id: "box.postgres.running",
         title: "PostgreSQL runs, now and after a restart of the box",
-        needs: &["box.postgres.package", "box.port.5432"],
+        needs: &["box.postgres.package", "box.port.5432", "box.postgres.data"],
         probe: Clusters::PROBE,
     },
     Check {
         id: "box.postgres.listen",
-        title: "PostgreSQL lets the laptop and the containers in",
+        title: "PostgreSQL listens to the laptop and the containers",
+        needs: &["box.postgres.running"],
+        probe: Clusters::PROBE,
+    },
+    Check {
+        id: "box.postgres.rules",
+        title: "PostgreSQL's rules let the laptop and the containers in",
+        needs: &["box.postgres.listen"],
+        probe: Clusters::PROBE,
+    },
+    Check {
+        id: "box.postgres.collation",
+        title: "PostgreSQL sorts by the rules that its indexes were built by",
         needs: &["box.postgres.running"],
         probe: Clusters::PROBE,
     },
     Check {
         id: "box.postgres.role",
-        title: "The workshop's role can log in with its password",
-        needs: &["box.postgres.listen"],
+        title: "The workshop's role is there and may log in",
+        needs: &["box.postgres.rules"],
+        probe: Clusters::PROBE,
+    },
+    Check {
+        id: "box.postgres.password",
+        title: "The workshop's role logs in with its password",
+        needs: &["box.postgres.role"],
         probe: RoleLogin::PROBE,
     },
     Check {
@@ -64,22 +92,76 @@ const CHECKS: &[Check] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
     PackageMissing,
-    TooOld { found: u64, wanted: u32 },
+    TooOld {
+        found: u64,
+        wanted: u32,
+    },
     NoCluster,
-    OtherPort { cluster: Cluster },
-    Stopped { cluster: Cluster },
+    OtherPort {
+        cluster: Cluster,
+    },
+    Masked {
+        unit: String,
+    },
+    Stopped {
+        cluster: Cluster,
+    },
+    /// It was started and ended itself, in these words.
+    Failed {
+        cluster: Cluster,
+        said: String,
+    },
     NotEnabled,
-    Unusable { said: String },
-    Listen { found: String },
+    /// The cluster is left out when the others start.
+    NotAuto {
+        cluster: Cluster,
+    },
+    Unusable {
+        said: String,
+    },
+    DataModes {
+        folder: String,
+        owner: String,
+        mode: String,
+    },
+    /// A lock was left behind, and its number belongs to another process by now.
+    DataHeld {
+        folder: String,
+        pid: u32,
+        process: String,
+    },
+    DataFull {
+        folder: String,
+        free_kb: u64,
+    },
+    Listen {
+        found: String,
+    },
     Deaf,
-    RulesBroken { line: u32, error: String },
-    RulesMissing { addresses: Vec<String> },
+    RulesBroken {
+        /// The cluster's configuration, and the wrong lines of its rules.
+        cluster: Option<Cluster>,
+        lines: Vec<(u32, String)>,
+    },
+    RulesMissing {
+        addresses: Vec<String>,
+    },
     RulesNotLoaded,
+    Collations(Vec<String>),
     RoleMissing,
-    RoleUnsuitable { what: &'static str },
-    PasswordRefused { said: String },
+    RoleUnsuitable {
+        what: &'static str,
+    },
+    PasswordStored {
+        how: Stored,
+    },
+    PasswordRefused {
+        said: String,
+    },
     DatabaseMissing,
-    DatabaseOwner { owner: String },
+    DatabaseOwner {
+        owner: String,
+    },
     Schema(Vec<SchemaDrift>),
 }
 
@@ -90,6 +172,10 @@ impl Resource for Postgres {
         CHECKS
     }
 
+    fn applies(&self, check: &Check, context: Context) -> bool {
+        check.id != "box.postgres.data" || context.deep
+    }
+
     fn probes(&self, workshop: &Workshop) -> Vec<Probe> {
         [
             Packages::probes(workshop),
@@ -97,6 +183,7 @@ impl Resource for Postgres {
             Clusters::probes(workshop),
             Listeners::probes(workshop),
             RoleLogin::probes(workshop),
+            ClusterFiles::probes(workshop),
         ]
         .concat()
     }
@@ -105,14 +192,18 @@ impl Resource for Postgres {
         match check.id {
             "box.postgres.package" => diff_package(facts),
             "box.postgres.version" => diff_version(context, facts),
-            "box.postgres.running" => diff_running(context, facts),
+            "box.postgres.data" => files::diff(context, facts),
+            "box.postgres.running" => running::diff(context, facts),
             _ => {
                 let Some(server) = observed!(facts, Clusters).server else {
                     return State::Unknown("PostgreSQL could not be asked".to_owned());
                 };
                 match check.id {
-                    "box.postgres.listen" => diff_listen(context, &server, facts),
-                    "box.postgres.role" => diff_role(context, &server, facts),
+                    "box.postgres.listen" => login::diff_listen(context, &server, facts),
+                    "box.postgres.rules" => login::diff_rules(context, &server, facts),
+                    "box.postgres.collation" => diff_collation(server),
+                    "box.postgres.role" => login::diff_role(context, &server),
+                    "box.postgres.password" => login::diff_password(context, &server, facts),
                     "box.postgres.database" => diff_database(context, &server),
                     _ => diff_schema(context, server),
                 }
@@ -121,16 +212,7 @@ impl Resource for Postgres {
     }
 
     fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        let (commands, by) = remedy_commands(context, drift);
-        Judgement {
-            status: Status::Fail,
-            summary: summary(context, drift),
-            remedy: Some(Remedy {
-                text: remedy_text(drift).to_owned(),
-                commands,
-                by,
-            }),
-        }
+        judge::judge(context, drift)
     }
 
     fn plan(&self, context: Context, facts: &Facts, drift: &Drift) -> Plan {
@@ -151,6 +233,18 @@ fn diff_package(facts: &Facts) -> State<Drift> {
 
 fn diff_version(context: Context, facts: &Facts) -> State<Drift> {
     let wanted = context.workshop.postgres.minimum_major;
+    // What answers at our port counts: the package may have brought a newer cluster beside it.
+    if let Ok(clusters) = facts.get::<Clusters>().as_ref()
+        && let Some(server) = &clusters.server
+        && server.version > 0
+    {
+        let found = u64::from(server.version / 10_000);
+        return if found < u64::from(wanted) {
+            State::Drifted(Drift::TooOld { found, wanted })
+        } else {
+            State::AsDeclared(format!("{found} runs ({wanted} or newer is needed)"))
+        };
+    }
     let packages = observed!(facts, Packages);
     match packages.version(releases::POSTGRES) {
         Some("") => State::AsDeclared("known once it is installed".to_owned()),
@@ -168,127 +262,15 @@ fn diff_version(context: Context, facts: &Facts) -> State<Drift> {
     }
 }
 
-fn diff_running(context: Context, facts: &Facts) -> State<Drift> {
-    let port = context.workshop.postgres.port;
-    let clusters = observed!(facts, Clusters);
-    match (clusters.on_port(port), clusters.clusters.first()) {
-        (None, None) => State::Drifted(Drift::NoCluster),
-        (None, Some(other)) => State::Drifted(Drift::OtherPort {
-            cluster: other.clone(),
-        }),
-        (Some(cluster), _) if clusters.server.is_none() && clusters.nobody_listens() => {
-            State::Drifted(Drift::Stopped {
-                cluster: cluster.clone(),
-            })
+fn diff_collation(server: Server) -> State<Drift> {
+    match server.outdated_collations {
+        Some(databases) if databases.is_empty() => {
+            State::AsDeclared("as the system's library has them".to_owned())
         }
-        (Some(_), _) if clusters.server.is_none() => State::Drifted(Drift::Unusable {
-            said: clusters.said.trim().to_owned(),
-        }),
-        (Some(_), _)
-            if !observed!(facts, Units)
-                .get("postgresql.service")
-                .is_enabled() =>
-        {
-            State::Drifted(Drift::NotEnabled)
-        }
-        (Some(cluster), _) => State::AsDeclared(format!(
-            "cluster {}/{} answers at port {port}",
-            cluster.version, cluster.name
-        )),
-    }
-}
-
-fn diff_listen(context: Context, server: &Server, facts: &Facts) -> State<Drift> {
-    let declared = &context.workshop.postgres;
-    if let Some(Rule {
-        line,
-        error: Some(error),
-        ..
-    }) = server.rules.iter().find(|rule| rule.error.is_some())
-    {
-        return State::Drifted(Drift::RulesBroken {
-            line: *line,
-            error: error.clone(),
-        });
-    }
-    if server.listen != declared.listen_addresses {
-        return State::Drifted(Drift::Listen {
-            found: server.listen.clone(),
-        });
-    }
-    // Where a stranger holds the port when it starts, PostgreSQL warns and listens to IPv6 alone. (Version
-    // 0 is a server that is only predicted: its sockets cannot be seen yet.)
-    if server.version > 0
-        && declared.listen_addresses != "::"
-        && let Ok(listeners) = facts.get::<Listeners>().as_ref()
-        && !listeners.on(declared.port).any(Listener::hears_ipv4)
-    {
-        return State::Drifted(Drift::Deaf);
-    }
-    // The first rule that fits a login decides, so ours have to stand before all others.
-    let ours = |rule: &Rule| {
-        rule.kind.as_deref() == Some("host")
-            && rule.method.as_deref() == Some("scram-sha-256")
-            && rule.databases.as_deref() == Some(std::slice::from_ref(&declared.database))
-            && rule.roles.as_deref() == Some(std::slice::from_ref(&declared.role))
-    };
-    let leading = server.rules.iter().take_while(|rule| ours(rule));
-    let blocks: Vec<String> = leading.filter_map(Rule::block).collect();
-    let missing = |address: &&String| !blocks.contains(address);
-    let addresses: Vec<String> = declared
-        .allow_from
-        .iter()
-        .filter(missing)
-        .cloned()
-        .collect();
-    let surplus = blocks
-        .iter()
-        .any(|block| !declared.allow_from.contains(block));
-    if addresses.is_empty() && !surplus && !server.rules_loaded {
-        State::Drifted(Drift::RulesNotLoaded)
-    } else if addresses.is_empty() && !surplus {
-        State::AsDeclared(format!(
-            "listens on {}, lets in {}",
-            server.listen,
-            declared.allow_from.join(", ")
-        ))
-    } else {
-        State::Drifted(Drift::RulesMissing { addresses })
-    }
-}
-
-fn diff_role(context: Context, server: &Server, facts: &Facts) -> State<Drift> {
-    let Some(role) = &server.role else {
-        return State::Drifted(Drift::RoleMissing);
-    };
-    if !role.can_login {
-        let what = "may not log in";
-        return State::Drifted(Drift::RoleUnsuitable { what });
-    }
-    if role.superuser {
-        let what = "is a superuser";
-        return State::Drifted(Drift::RoleUnsuitable { what });
-    }
-    match observed!(facts, RoleLogin).0 {
-        Some(Ok(())) => State::AsDeclared(format!(
-            "{} logs in with its password",
-            context.workshop.postgres.role
-        )),
-        // Class 28 is a refused login.
-        Some(Err(refusal)) if refusal.code.starts_with("28") => {
-            State::Drifted(Drift::PasswordRefused {
-                said: refusal.message,
-            })
-        }
-        // These come after the password was accepted: no such database, none that one may enter.
-        Some(Err(refusal)) if ["3D000", "42501", "55000"].contains(&refusal.code.as_str()) => {
-            State::AsDeclared(format!("logs in ({})", refusal.message))
-        }
-        Some(Err(refusal)) => State::Unknown(format!(
-            "PostgreSQL did not get to the password: {}",
-            refusal.message
-        )),
-        None => State::Unknown("the box let no login to PostgreSQL through".to_owned()),
+        Some(databases) => State::Drifted(Drift::Collations(databases)),
+        // Before release 15 no database says which rules it was made with. A server that is only predicted
+        // is made by the present library.
+        None => State::AsDeclared("this release does not tell".to_owned()),
     }
 }
 
@@ -319,127 +301,5 @@ fn diff_schema(context: Context, server: Server) -> State<Drift> {
         State::AsDeclared(names.join(", "))
     } else {
         State::Drifted(Drift::Schema(drifts))
-    }
-}
-
-fn summary(context: Context, drift: &Drift) -> String {
-    let declared = &context.workshop.postgres;
-    match drift {
-        Drift::PackageMissing => format!("Not installed: {}", releases::POSTGRES),
-        Drift::TooOld { found, wanted } => {
-            format!("The box has PostgreSQL {found}; the workshop needs {wanted} or newer")
-        }
-        Drift::NoCluster => "PostgreSQL is installed, but there is no cluster of data".to_owned(),
-        Drift::OtherPort { cluster } => format!(
-            "The cluster {}/{} has port {}, not {}",
-            cluster.version, cluster.name, cluster.port, declared.port
-        ),
-        Drift::Stopped { cluster } => {
-            format!(
-                "The cluster {}/{} does not run",
-                cluster.version, cluster.name
-            )
-        }
-        Drift::NotEnabled => "PostgreSQL runs, but will not start with the box".to_owned(),
-        Drift::Unusable { said } => format!("PostgreSQL does not answer its superuser: {said}"),
-        Drift::Listen { found } => format!(
-            "PostgreSQL listens on `{found}`, not on `{}`",
-            declared.listen_addresses
-        ),
-        Drift::Deaf => format!(
-            "PostgreSQL runs, but nobody listens on port {}: it was taken when PostgreSQL started",
-            declared.port
-        ),
-        Drift::RulesBroken { line, error } => {
-            format!("pg_hba.conf is wrong in line {line}: {error}")
-        }
-        Drift::RulesNotLoaded => {
-            "PostgreSQL has not read pg_hba.conf since it was last written".to_owned()
-        }
-        Drift::RulesMissing { addresses } if addresses.is_empty() => {
-            "pg_hba.conf lets in more than is declared".to_owned()
-        }
-        Drift::RulesMissing { addresses } => format!(
-            "The head of pg_hba.conf does not let {} in from {}",
-            declared.role,
-            addresses.join(", ")
-        ),
-        Drift::RoleMissing => format!("There is no role {}", declared.role),
-        Drift::RoleUnsuitable { what } => format!("The role {} {what}", declared.role),
-        Drift::PasswordRefused { said } => {
-            format!("PostgreSQL refuses {}'s password: {said}", declared.role)
-        }
-        Drift::DatabaseMissing => format!("There is no database {}", declared.database),
-        Drift::DatabaseOwner { owner } => format!(
-            "The database {} belongs to {owner}, not to {}",
-            declared.database, declared.role
-        ),
-        Drift::Schema(drifts) => {
-            let lines: Vec<String> = drifts.iter().map(SchemaDrift::summary).collect();
-            format!("In {}: {}", declared.database, lines.join("; "))
-        }
-    }
-}
-
-fn remedy_text(drift: &Drift) -> &'static str {
-    match drift {
-        Drift::PackageMissing => "Install it",
-        Drift::TooOld { .. } => "Use a box with a newer release",
-        Drift::NoCluster => "Make the cluster",
-        Drift::OtherPort { .. } => "Give the cluster the declared port",
-        Drift::Stopped { .. } | Drift::NotEnabled => "Start it, and keep it started",
-        Drift::Unusable { .. } => "In the box, see what it says, and start it again",
-        Drift::Deaf => "Start it again",
-        Drift::Listen { .. } | Drift::RulesMissing { .. } | Drift::RulesNotLoaded => {
-            "Let the laptop and the containers in"
-        }
-        Drift::RulesBroken { .. } => {
-            "In the box, mend that line; until then no change takes effect"
-        }
-        Drift::RoleMissing | Drift::RoleUnsuitable { .. } | Drift::PasswordRefused { .. } => {
-            "Make the role as declared, with its password"
-        }
-        Drift::DatabaseMissing | Drift::DatabaseOwner { .. } => "Make the database as declared",
-        Drift::Schema(drifts) if drifts.iter().any(loses) => {
-            "In the box, change the column by hand: turning its type could lose what is in the rows"
-        }
-        Drift::Schema(_) => "Mend the tables; no row is lost",
-    }
-}
-
-/// Whether provision leaves it, because mending it could lose what is in the rows.
-fn loses(drift: &SchemaDrift) -> bool {
-    drift.mend("").is_err()
-}
-
-fn remedy_commands(context: Context, drift: &Drift) -> (Vec<String>, By) {
-    let declared = &context.workshop.postgres;
-    match drift {
-        Drift::Schema(drifts) if drifts.iter().any(loses) => (
-            vec![format!(
-                "sudo -u postgres psql -p {} {}",
-                declared.port, declared.database
-            )],
-            By::You,
-        ),
-        Drift::TooOld { .. } => (Vec::new(), By::Organiser),
-        Drift::RulesBroken { .. } => (
-            vec![
-                "sudo nano \"$(sudo -u postgres psql -Atc 'show hba_file')\"".to_owned(),
-                "sudo systemctl reload postgresql".to_owned(),
-            ],
-            By::You,
-        ),
-        Drift::Unusable { .. } => (
-            vec![
-                "sudo journalctl -u 'postgresql@*' -n 20 --no-pager".to_owned(),
-                "sudo systemctl restart postgresql".to_owned(),
-            ],
-            By::You,
-        ),
-        _ => (
-            vec![format!("dwenv provision --target {}", context.target)],
-            By::You,
-        ),
     }
 }

@@ -7,8 +7,10 @@ use super::super::server::expect_database;
 use super::super::units::{Unit, Units};
 use super::Drift;
 use super::facts::{
-    Cluster, Clusters, Database, ObservedColumn, ObservedTable, PSQL, Role, RoleLogin, Rule, Server,
+    Cluster, Clusters, Database, EACH_CLUSTER, ObservedColumn, ObservedTable, PSQL, READ_CLUSTER,
+    Role, RoleLogin, Rule, Server, Stored,
 };
+use super::files::ClusterFiles;
 use super::schema::SchemaDrift;
 use crate::facts::Facts;
 use crate::provision::outcome::Difference;
@@ -26,10 +28,7 @@ const NEW_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/dwenv.conf";
 fn cluster_unit(port: u16) -> String {
     format!(
         r#"unit=
-for conf in /etc/postgresql/*/*/postgresql.conf; do
-  found=$(sed -n 's/^[[:space:]]*port[[:space:]]*=[[:space:]]*\([0-9]*\).*/\1/p' "$conf")
-  [ "${{found:-5432}}" = {port} ] || continue
-  folder=${{conf%/*}}; rest=${{folder#/etc/postgresql/}}; unit=postgresql@${{rest%/*}}-${{rest#*/}}
+{EACH_CLUSTER}{READ_CLUSTER}  [ "$port" != {port} ] || unit=postgresql@$version-$name
 done
 [ -n "$unit" ] || {{ echo "no PostgreSQL cluster has port {port}" >&2; exit 1; }}
 "#
@@ -55,9 +54,34 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
              the box or the declaration has to change"
         )),
         Drift::Unusable { said } => Plan::leave(format!("PostgreSQL does not answer: {said}")),
-        Drift::RulesBroken { line, error } => Plan::leave(format!(
-            "line {line} of pg_hba.conf is somebody's own and wrong: {error}"
+        Drift::RulesBroken { lines, .. } => Plan::leave(format!(
+            "somebody's own in pg_hba.conf, and wrong: {}",
+            super::judge::named_lines(lines)
         )),
+        Drift::Masked { unit } => {
+            Plan::leave(format!("{unit} is masked, so somebody forbade it to start"))
+        }
+        Drift::Failed { said, .. } => {
+            Plan::leave(format!("PostgreSQL does not start: {said}"))
+        }
+        Drift::DataFull { folder, .. } => Plan::leave(format!(
+            "what may be removed to make room in {folder} only its owner knows"
+        )),
+        Drift::DataHeld { pid, process, .. } => Plan::leave(format!(
+            "{process} (pid {pid}) was not started by dwenv"
+        )),
+        Drift::DataModes { folder, .. } => Plan::script(
+            "Give PostgreSQL's folder of data back to it",
+            format!("chown postgres:postgres {0}\nchmod 700 {0}", quote::sh(folder)),
+        ),
+        Drift::Collations(databases) => refresh_collations(port, databases),
+        Drift::NotAuto { cluster } => {
+            let file = quote::sh(&format!("{}/start.conf", cluster.folder()));
+            Plan::script(
+                "Have PostgreSQL's cluster start with the box",
+                format!("echo auto >{file}\nsystemctl daemon-reload"),
+            )
+        }
         Drift::NoCluster => Plan::script(
             "Make PostgreSQL's cluster",
             format!(
@@ -84,7 +108,8 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
                  systemctl start postgresql \"$unit\" || {{ journalctl -u \"$unit\" -n 20 --no-pager; exit 1; }}",
                 cluster_unit(port)
             ),
-        ),
+        )
+        .unattended(),
         Drift::Deaf => Plan::script(
             "Start PostgreSQL again",
             format!("{}systemctl restart \"$unit\"", cluster_unit(port)),
@@ -96,6 +121,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         Drift::RoleMissing
         | Drift::RoleUnsuitable { .. }
         | Drift::PasswordRefused { .. }
+        | Drift::PasswordStored { .. }
         | Drift::DatabaseMissing => create_database(declared, facts, drift),
         Drift::DatabaseOwner { .. } => {
             let sql = format!(
@@ -126,6 +152,27 @@ fn install(declared: &Postgres) -> Plan {
     Plan::install_with(
         [releases::POSTGRES],
         [(NEW_CLUSTER.to_owned(), settings)].into(),
+    )
+}
+
+/// An index that was built by other sorting rules may miss rows: it is built anew before the database says
+/// that it knows the new ones.
+fn refresh_collations(port: u16, databases: &[String]) -> Plan {
+    let mut sql = String::new();
+    for database in databases {
+        let name = quote::sql_identifier(database);
+        sql.push_str(&format!(
+            "\\connect {name}\nREINDEX DATABASE {name};\nALTER DATABASE {name} REFRESH COLLATION VERSION;\n"
+        ));
+    }
+    run_sql(
+        format!(
+            "Build the indexes anew by the present sorting rules: {}",
+            databases.join(", ")
+        ),
+        port,
+        "postgres",
+        sql,
     )
 }
 
@@ -316,6 +363,7 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         Drift::RoleMissing
         | Drift::RoleUnsuitable { .. }
         | Drift::PasswordRefused { .. }
+        | Drift::PasswordStored { .. }
         | Drift::DatabaseMissing => {
             // The file makes both, whichever was missing.
             expect(facts, |server| {
@@ -339,7 +387,28 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect(facts, |server| server.version = 0);
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
         }
-        Drift::TooOld { .. } | Drift::Unusable { .. } | Drift::RulesBroken { .. } => {}
+        // What it holds then is seen after its start, as with one that was stopped.
+        Drift::DataModes { .. } => {
+            expect_running(declared, facts, as_declared(declared));
+            facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
+            facts.predict::<ClusterFiles>(|files| files.0.clear());
+        }
+        Drift::Collations(_) => expect(facts, |server| {
+            server.outdated_collations = Some(Vec::new());
+        }),
+        Drift::NotAuto { cluster } => facts.predict::<Clusters>(|known| {
+            let same = |other: &&mut Cluster| other.unit() == cluster.unit();
+            if let Some(other) = known.clusters.iter_mut().find(same) {
+                other.start = "auto".to_owned();
+            }
+        }),
+        Drift::TooOld { .. }
+        | Drift::Unusable { .. }
+        | Drift::Masked { .. }
+        | Drift::Failed { .. }
+        | Drift::DataHeld { .. }
+        | Drift::DataFull { .. }
+        | Drift::RulesBroken { .. } => {}
     }
     expect_database(facts);
 }
@@ -354,6 +423,7 @@ fn expect_running(declared: &Postgres, facts: &Facts, server: Server) {
             version: String::new(),
             name: "main".to_owned(),
             port: declared.port,
+            start: "auto".to_owned(),
         }];
         clusters.server.get_or_insert(server);
     });
@@ -386,7 +456,9 @@ fn as_declared(declared: &Postgres) -> Server {
         role: Some(Role {
             can_login: true,
             superuser: false,
+            stored: Some(Stored::Scram),
         }),
+        outdated_collations: Some(Vec::new()),
         database: Some(Database {
             owner: declared.role.clone(),
         }),

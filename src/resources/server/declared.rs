@@ -2,6 +2,7 @@
 
 use super::super::files::{self, BoxFile};
 use super::super::system::Login;
+use super::super::units::Unit;
 use super::facts::{Files, FoundFile};
 use crate::provision::outcome::Difference;
 use crate::quote;
@@ -34,6 +35,13 @@ pub fn credential_is_safe(found: &Files) -> bool {
 
 pub fn drop_in_path(workshop: &Workshop) -> String {
     format!("{}.d/dwenv.conf", unit_path(workshop))
+}
+
+/// The files that change the unit and are not dwenv's.
+pub fn overriding(workshop: &Workshop, unit: &Unit) -> Vec<String> {
+    let own = drop_in_path(workshop);
+    let foreign = |path: &&String| **path != own;
+    unit.drop_ins.iter().filter(foreign).cloned().collect()
 }
 
 pub fn folder(workshop: &Workshop, login: &Login) -> String {
@@ -76,6 +84,21 @@ pub fn units(workshop: &Workshop, login: &Login) -> Vec<BoxFile> {
         root(unit_path(workshop), unit),
         root(drop_in_path(workshop), drop_in),
     ]
+}
+
+/// Those of the server's own files whose lines end as Windows has it, with the content that they would have
+/// without that.
+pub fn with_carriage_returns(workshop: &Workshop, login: &Login, found: &Files) -> Vec<BoxFile> {
+    let read_wrongly = |file: BoxFile| {
+        let text = found.0.get(&file.path)?.content.as_deref()?;
+        let is_so = text.contains("\r\n") && !file.content.contains("\r\n");
+        is_so.then(|| BoxFile {
+            content: text.replace("\r\n", "\n"),
+            ..file
+        })
+    };
+    let own = own_files(workshop, login).into_iter();
+    own.filter_map(read_wrongly).collect()
 }
 
 /// How one file differs.
@@ -123,7 +146,9 @@ pub fn drifts(declared: Vec<BoxFile>, found: &Files) -> Vec<FileDrift> {
     let drifted = |file: BoxFile| {
         let found = found.0.get(&file.path).cloned();
         let same = found.as_ref().is_some_and(|found| {
-            found.sha256 == files::sha256(&file.content) && found.owner == file.owner
+            found.sha256 == files::sha256(&file.content)
+                && found.owner == file.owner
+                && found.mode == file.mode
         });
         (!same).then_some(FileDrift { file, found })
     };
@@ -138,7 +163,15 @@ impl FileDrift {
     fn how(&self) -> String {
         match &self.found {
             None => "Missing".to_owned(),
+            // What `docker run -v` makes of a file that is not there.
+            Some(found) if found.is_folder => "A folder, not a file".to_owned(),
             Some(found) if found.sha256.is_empty() => "Cannot be read".to_owned(),
+            Some(found)
+                if found.sha256 == files::sha256(&self.file.content)
+                    && found.owner == self.file.owner =>
+            {
+                format!("Has the mode {}, not {}", found.mode, self.file.mode)
+            }
             Some(found) if found.sha256 == files::sha256(&self.file.content) => {
                 format!("Belongs to {}, not to {}", found.owner, self.file.owner)
             }

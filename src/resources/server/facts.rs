@@ -18,6 +18,8 @@ pub struct FoundFile {
     pub sha256: String,
     pub owner: String,
     pub mode: String,
+    /// Something that bears the file's name and is none.
+    pub is_folder: bool,
     /// Last written, in microseconds since 1970.
     pub written_at: u64,
     /// Only of a file that differs, and only its first 64 KiB.
@@ -78,6 +80,12 @@ true"#,
                     file.mode = mode.to_owned();
                     file.owner = owner.to_owned();
                     file.written_at = written_at.replace('.', "").parse().unwrap_or(0);
+                }
+                ["stat", mode, owner, _, "directory", path] => {
+                    let file = found.entry(path.to_owned()).or_default();
+                    file.is_folder = true;
+                    file.mode = mode.to_owned();
+                    file.owner = owner.to_owned();
                 }
                 ["stat", ..] => {}
                 ["sum", sum, path] => {

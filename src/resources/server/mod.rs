@@ -2,22 +2,26 @@
 
 mod declared;
 mod facts;
+mod judge;
 mod plan;
+mod words;
 
 pub use plan::expect_database;
 
 use super::change::Plan;
+use super::files::BoxFile;
 use super::packages::Packages;
+use super::ports::{Listener, Listeners};
 use super::releases;
 use super::system::Login;
 use super::units::Units;
 use super::{Check, Context, Judgement, Resource, State, observed};
-use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::services::Answer;
 use crate::facts::{Fact, Facts, Probe};
 use crate::workshop::{Password, Workshop};
 use declared::FileDrift;
 use facts::{Files, Http};
+use words::{LastWords, Python};
 
 pub struct Server;
 
@@ -29,21 +33,49 @@ const CHECKS: &[Check] = &[
         probe: Packages::PROBE,
     },
     Check {
-        id: "box.server.files",
-        title: "The server's files are as declared",
+        id: "box.server.line-endings",
+        title: "The lines of the server's files end as Linux has it",
         needs: &["box.os"],
         probe: Files::PROBE,
     },
     Check {
+        id: "box.server.files",
+        title: "The server's files are as declared",
+        needs: &["box.os", "box.server.line-endings"],
+        probe: Files::PROBE,
+    },
+    Check {
+        id: "box.server.python",
+        title: "Python finds its PostgreSQL driver, and the driver its library",
+        needs: &["box.server.packages"],
+        probe: Python::PROBE,
+    },
+    Check {
         id: "box.server.unit",
         title: "The server runs, now and after a restart of the box",
-        needs: &["box.server.packages", "box.server.files", "box.port.8080"],
+        needs: &[
+            "box.server.packages",
+            "box.server.files",
+            "box.server.python",
+            "box.port.8080",
+        ],
         probe: Units::PROBE,
+    },
+    Check {
+        id: "box.server.address",
+        title: "The server listens to everybody, not to the box alone",
+        needs: &["box.server.unit"],
+        probe: Listeners::PROBE,
     },
     Check {
         id: "box.server.http",
         title: "The server answers with rows from PostgreSQL",
-        needs: &["box.server.unit", "box.postgres.schema"],
+        needs: &[
+            "box.server.unit",
+            "box.server.address",
+            "box.postgres.password",
+            "box.postgres.schema",
+        ],
         probe: Http::PROBE,
     },
 ];
@@ -51,15 +83,40 @@ const CHECKS: &[Check] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
     PackagesMissing(Vec<&'static str>),
+    /// Files with carriage returns, and what they would be without.
+    LineEndings(Vec<BoxFile>),
     FilesDiffer(Vec<FileDrift>),
+    PythonFails {
+        /// The module that is found under the driver's name.
+        module: Option<String>,
+        said: String,
+    },
     UnitDiffers(Vec<FileDrift>),
+    /// Files beside the unit that change what is declared.
+    UnitOverridden(Vec<String>),
     CredentialMissing,
+    /// The password of a declaration that has it in the open now.
+    CredentialLeft,
     UnitMasked,
-    UnitStopped { state: String },
+    UnitStopped {
+        state: String,
+    },
+    /// It was started and ended itself, in these words.
+    UnitFailed {
+        state: String,
+        said: String,
+    },
     UnitNotEnabled,
     RestartOwed,
+    /// Nobody outside the box reaches these addresses, or nobody by IPv4.
+    AddressNarrow {
+        addresses: Vec<String>,
+    },
     Silent,
-    WrongAnswer { status: u16, reason: String },
+    WrongAnswer {
+        status: u16,
+        reason: String,
+    },
 }
 
 impl Resource for Server {
@@ -69,12 +126,19 @@ impl Resource for Server {
         CHECKS
     }
 
+    fn applies(&self, check: &Check, context: Context) -> bool {
+        check.id != "box.server.python" || context.deep
+    }
+
     fn probes(&self, workshop: &Workshop) -> Vec<Probe> {
         [
             Packages::probes(workshop),
             Files::probes(workshop),
             Units::probes(workshop),
+            Listeners::probes(workshop),
             Http::probes(workshop),
+            Python::probes(workshop),
+            LastWords::probes(workshop),
         ]
         .concat()
     }
@@ -82,94 +146,17 @@ impl Resource for Server {
     fn diff(&self, check: &Check, context: Context, facts: &Facts) -> State<Drift> {
         match check.id {
             "box.server.packages" => diff_packages(facts),
+            "box.server.line-endings" => diff_line_endings(context, facts),
             "box.server.files" => diff_files(context, facts),
+            "box.server.python" => words::diff_python(facts),
             "box.server.unit" => diff_unit(context, facts),
+            "box.server.address" => diff_address(context, facts),
             _ => diff_http(facts),
         }
     }
 
     fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        let unit = &context.workshop.server.unit;
-        let provision = || vec![format!("dwenv provision --target {}", context.target)];
-        let journal = || {
-            vec![
-                format!("sudo journalctl -u {unit} -n 20 --no-pager"),
-                format!("sudo systemctl restart {unit}"),
-            ]
-        };
-        let (summary, text, commands) = match drift {
-            Drift::PackagesMissing(packages) => (
-                format!("Not installed: {}", packages.join(", ")),
-                "Install what is missing",
-                provision(),
-            ),
-            Drift::FilesDiffer(drifts) | Drift::UnitDiffers(drifts) => (
-                declared::summary_of_all(drifts),
-                "Put the declared files in place; one that somebody edited is kept beside",
-                provision(),
-            ),
-            Drift::CredentialMissing => (
-                "The declared password of the database is not where the server reads it, for root alone"
-                    .to_owned(),
-                "Put it in place",
-                provision(),
-            ),
-            Drift::UnitMasked => (
-                format!("{unit} is masked: somebody forbade it to start"),
-                "In the box, allow it again",
-                vec![
-                    format!("sudo systemctl unmask {unit}"),
-                    format!("sudo systemctl enable --now {unit}"),
-                ],
-            ),
-            Drift::UnitStopped { state } => (
-                format!("{unit} is {state}"),
-                "In the box, start it; if it will not start, its journal says why",
-                vec![
-                    format!("sudo systemctl enable --now {unit}"),
-                    format!("sudo journalctl -u {unit} -n 20 --no-pager"),
-                ],
-            ),
-            Drift::UnitNotEnabled => (
-                format!("{unit} runs, but will not start with the box"),
-                "In the box, enable it",
-                vec![format!("sudo systemctl enable {unit}")],
-            ),
-            Drift::RestartOwed => (
-                format!("{unit} still runs what its files were before"),
-                "In the box, start it again",
-                vec![
-                    "sudo systemctl daemon-reload".to_owned(),
-                    format!("sudo systemctl restart {unit}"),
-                ],
-            ),
-            Drift::Silent => (
-                format!(
-                    "{unit} runs, but nobody answers at port {}",
-                    context.workshop.server.port
-                ),
-                "In the box, see what it says, and start it again",
-                journal(),
-            ),
-            Drift::WrongAnswer { status, reason } => (
-                if reason.is_empty() {
-                    format!("What answers {status} is not the workshop's server.py")
-                } else {
-                    format!("The server answers {status}: {reason}")
-                },
-                "In the box, see what it says, and start it again",
-                journal(),
-            ),
-        };
-        Judgement {
-            status: Status::Fail,
-            summary,
-            remedy: Some(Remedy {
-                text: text.to_owned(),
-                commands,
-                by: By::You,
-            }),
-        }
+        judge::judge(context, drift)
     }
 
     fn plan(&self, context: Context, facts: &Facts, drift: &Drift) -> Plan {
@@ -187,6 +174,17 @@ fn diff_packages(facts: &Facts) -> State<Drift> {
         State::AsDeclared(releases::SERVER.join(", "))
     } else {
         State::Drifted(Drift::PackagesMissing(missing))
+    }
+}
+
+fn diff_line_endings(context: Context, facts: &Facts) -> State<Drift> {
+    let found = observed!(facts, Files);
+    let login = observed!(facts, Login);
+    let files = declared::with_carriage_returns(context.workshop, &login, &found);
+    if files.is_empty() {
+        State::AsDeclared("no carriage return stands before a line's end".to_owned())
+    } else {
+        State::Drifted(Drift::LineEndings(files))
     }
 }
 
@@ -216,21 +214,47 @@ fn diff_unit(context: Context, facts: &Facts) -> State<Drift> {
         State::Drifted(Drift::UnitMasked)
     } else if !drifts.is_empty() {
         State::Drifted(Drift::UnitDiffers(drifts))
+    } else if let overriding = declared::overriding(workshop, &unit)
+        && !overriding.is_empty()
+    {
+        State::Drifted(Drift::UnitOverridden(overriding))
     } else if secret && !declared::credential_is_safe(&found) {
         State::Drifted(Drift::CredentialMissing)
     } else if !unit.is_running() {
-        State::Drifted(Drift::UnitStopped {
-            state: format!("{} ({})", unit.active, unit.result),
+        let state = format!("{} ({})", unit.active, unit.result);
+        State::Drifted(match words::said(facts).filter(|_| unit.has_failed()) {
+            Some(said) => Drift::UnitFailed { state, said },
+            None => Drift::UnitStopped { state },
         })
     } else if !unit.is_enabled() {
         State::Drifted(Drift::UnitNotEnabled)
     } else if unit.needs_reload || newest > Some(unit.active_since) {
         State::Drifted(Drift::RestartOwed)
+    } else if !secret && found.0.contains_key(declared::CREDENTIAL) {
+        State::Drifted(Drift::CredentialLeft)
     } else {
         State::AsDeclared(format!(
             "{} runs (pid {})",
             workshop.server.unit, unit.main_pid
         ))
+    }
+}
+
+fn diff_address(context: Context, facts: &Facts) -> State<Drift> {
+    let port = context.workshop.server.port;
+    let listeners = observed!(facts, Listeners);
+    let addresses: Vec<String> = listeners
+        .on(port)
+        .map(|ours| ours.address.clone())
+        .collect();
+    let hears =
+        |listener: &Listener| listener.hears_ipv4() && !listener.address.starts_with("127.");
+    if addresses.is_empty() {
+        State::AsDeclared("nobody listens yet".to_owned())
+    } else if listeners.on(port).any(hears) {
+        State::AsDeclared(addresses.join(", "))
+    } else {
+        State::Drifted(Drift::AddressNarrow { addresses })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::change::Plan;
 use super::super::files::{self, BoxFile};
 use super::super::packages::Packages;
+use super::super::ports::Listeners;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
 use super::Drift;
@@ -17,6 +18,20 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
     let unit = &workshop.server.unit;
     match drift {
         Drift::PackagesMissing(packages) => Plan::install(packages.iter().copied()),
+        Drift::LineEndings(files) => convert(files),
+        Drift::PythonFails { said, .. } => {
+            Plan::leave(format!("Python does not find its driver: {said}"))
+        }
+        Drift::UnitOverridden(paths) => {
+            Plan::leave(format!("{} is somebody's own", paths.join(", ")))
+        }
+        Drift::AddressNarrow { .. } => {
+            Plan::leave("the declared server.py chooses where it listens")
+        }
+        Drift::CredentialLeft => Plan::script(
+            "Remove the password that the server does not need any more",
+            format!("rm -f {}", declared::CREDENTIAL),
+        ),
         Drift::FilesDiffer(drifts) => {
             let files: Vec<BoxFile> = drifts.iter().map(|drift| drift.file.clone()).collect();
             let (script, stdin) = files::write_script(&files);
@@ -35,7 +50,8 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         Drift::UnitNotEnabled => Plan::script(
             format!("Enable {unit}"),
             format!("systemctl enable {}", quote::sh(unit)),
-        ),
+        )
+        .unattended(),
         Drift::UnitDiffers(drifts) => match facts.get::<Login>().as_ref() {
             Ok(login) => start(
                 "Write and start",
@@ -46,7 +62,9 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             Err(unobserved) => Plan::leave(unobserved.0.clone()),
         },
         Drift::CredentialMissing => start("Give the password to", workshop, &[]),
-        Drift::UnitStopped { .. } => start("Start", workshop, &[]),
+        Drift::UnitStopped { .. } | Drift::UnitFailed { .. } => {
+            start("Start", workshop, &[]).unattended()
+        }
         Drift::RestartOwed | Drift::Silent | Drift::WrongAnswer { .. } => {
             start("Restart", workshop, &[])
         }
@@ -64,9 +82,23 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             expect_files(facts, drifts, 0);
             expect_running(workshop, facts);
         }
-        Drift::UnitMasked => {}
+        Drift::LineEndings(files) => facts.predict::<Files>(|known| {
+            for file in files {
+                let found = known.0.entry(file.path.clone()).or_default();
+                found.sha256 = files::sha256(&file.content);
+                found.content = Some(file.content.clone());
+                // Written after the unit was started: its restart is owed.
+                found.written_at = u64::MAX;
+            }
+        }),
+        Drift::CredentialLeft => forget_credential(facts),
+        Drift::UnitMasked
+        | Drift::PythonFails { .. }
+        | Drift::UnitOverridden(_)
+        | Drift::AddressNarrow { .. } => {}
         Drift::CredentialMissing
         | Drift::UnitStopped { .. }
+        | Drift::UnitFailed { .. }
         | Drift::UnitNotEnabled
         | Drift::RestartOwed
         | Drift::Silent
@@ -87,8 +119,12 @@ fn start(verb: &str, workshop: &Workshop, units: &[BoxFile]) -> Plan {
         });
     }
     let (write, stdin) = files::write_script(&written);
+    let forget = match workshop.postgres.password {
+        Password::Secret(_) => String::new(),
+        _ => format!("rm -f {}\n", declared::CREDENTIAL),
+    };
     let script = format!(
-        r#"{write}systemctl daemon-reload
+        r#"{write}{forget}systemctl daemon-reload
 systemctl enable {unit}
 systemctl reset-failed {unit} 2>/dev/null || true
 systemctl restart {unit}
@@ -109,6 +145,34 @@ done
     Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
 }
 
+/// The previous version stays beside, as with every file that somebody edited.
+fn convert(files: &[BoxFile]) -> Plan {
+    let mut script = "date=$(date -u +%Y%m%dT%H%M%SZ)\n".to_owned();
+    for file in files {
+        let path = quote::sh(&file.path);
+        script.push_str(&format!(
+            "cp -a {path} {path}.orig-$date\necho {}{path}.orig-$date\nsed -i 's/\\r$//' {path}\n",
+            files::KEPT
+        ));
+    }
+    let names = files
+        .iter()
+        .map(|file| file.path.rsplit('/').next().unwrap_or(&file.path));
+    Plan::script(
+        format!(
+            "Take the carriage returns out of {}",
+            names.collect::<Vec<_>>().join(", ")
+        ),
+        script,
+    )
+}
+
+fn forget_credential(facts: &Facts) {
+    facts.predict::<Files>(|known| {
+        known.0.remove(declared::CREDENTIAL);
+    });
+}
+
 fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
     facts.predict::<Files>(|known| {
         for FileDrift { file, .. } in drifts {
@@ -120,6 +184,7 @@ fn expect_files(facts: &Facts, drifts: &[FileDrift], written_at: u64) {
                     mode: file.mode.to_owned(),
                     written_at,
                     content: None,
+                    is_folder: false,
                 },
             );
         }
@@ -137,7 +202,20 @@ fn expect_running(workshop: &Workshop, facts: &Facts) {
         units.0.insert(workshop.server.unit.clone(), unit);
     });
     facts.predict::<Http>(|http| http.0 = Some(Answer::expected()));
-    // Starting the unit puts the password in place; before anything else is mended it is found missing.
+    // Where it listens then is seen once it does.
+    let pid = match facts.get::<Units>().as_ref() {
+        Ok(units) => units.get(&workshop.server.unit).main_pid,
+        Err(_) => 0,
+    };
+    facts.predict::<Listeners>(|listeners| {
+        listeners
+            .0
+            .retain(|listener| listener.port != workshop.server.port || listener.pid != pid);
+    });
+    // Starting the unit puts a secret password in place; before anything else is mended it is found missing.
+    if !matches!(workshop.postgres.password, Password::Secret(_)) {
+        return forget_credential(facts);
+    }
     facts.predict::<Files>(|known| {
         let safe = FoundFile {
             owner: "root".to_owned(),

@@ -1,0 +1,155 @@
+//! The daemon: what it is told to do, where it keeps its data, and that it runs.
+
+use serde_json::{Map, Value};
+
+use super::super::system::Login;
+use super::super::units::Units;
+use super::super::{State, observed};
+use super::facts::{DaemonWords, DockerApi, DockerGroup, Host};
+use super::{Drift, UNIT, table};
+use crate::facts::Facts;
+
+/// Why the daemon ended itself, by its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The kernel has not what the firewall's rules need.
+    Firewall(String),
+    /// The kernel's groups of processes are not as this engine needs them.
+    Cgroups(String),
+    Other(String),
+}
+
+impl Failure {
+    fn of(said: String) -> Self {
+        let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        if has(&["iptables", "NAT chain", "nf_tables", "nftables"]) {
+            Self::Firewall(said)
+        } else if has(&["cgroup"]) {
+            Self::Cgroups(said)
+        } else {
+            Self::Other(said)
+        }
+    }
+
+    pub fn said(&self) -> &str {
+        match self {
+            Self::Firewall(said) | Self::Cgroups(said) | Self::Other(said) => said,
+        }
+    }
+}
+
+/// The words by which the daemon begins what it holds against its file.
+const REFUSES_FILE: &str = "unable to configure the Docker daemon";
+
+/// Words of a daemon that cannot keep its images.
+const REFUSES_STORAGE: &[&str] = &["graphdriver", "storage-driver", "driver not supported"];
+
+/// File systems without what images need: owners, links, and files that are seen at once.
+const UNFIT: &[&str] = &[
+    "vboxsf", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "9p",
+];
+
+/// The settings of the file; `Err` where they cannot be read as such.
+pub fn settings(host: &Host) -> Result<Map<String, Value>, String> {
+    match host.config.as_deref().map(str::trim) {
+        None | Some("") => Ok(Map::new()),
+        Some(text) => match serde_json::from_str(text) {
+            Ok(Value::Object(settings)) => Ok(settings),
+            Ok(_) => Err("it is not one object in braces".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+pub fn diff_config(facts: &Facts) -> State<Drift> {
+    let host = observed!(facts, Host);
+    if let Err(error) = settings(&host) {
+        return State::Drifted(Drift::ConfigBroken { error });
+    }
+    // Only a diagnosis knows what the daemon itself says.
+    let words = facts.get::<DaemonWords>();
+    let words = words.as_ref().as_ref().ok();
+    let refusal = words.and_then(|words| {
+        let of_file = |said: &&String| said.contains(REFUSES_FILE);
+        let journal = words.journal.as_ref().filter(of_file);
+        journal.or(words.validate.as_ref()).cloned()
+    });
+    match refusal {
+        Some(said) => State::Drifted(Drift::ConfigRefused { said }),
+        None if host.config.is_none() => State::AsDeclared("there is none".to_owned()),
+        None => State::AsDeclared("it is understood".to_owned()),
+    }
+}
+
+pub fn diff_storage(facts: &Facts) -> State<Drift> {
+    // Whatever it is: a daemon that runs has found it good.
+    if !observed!(facts, Units).get(UNIT).has_failed() {
+        return State::AsDeclared("the daemon did not object".to_owned());
+    }
+    let host = observed!(facts, Host);
+    let settings = match settings(&host) {
+        Ok(settings) => settings,
+        Err(error) => return State::Unknown(error),
+    };
+    let setting = |names: &[&str]| names.iter().find_map(|name| settings.get(*name)?.as_str());
+    if let Some(driver) = setting(&["storage-driver"])
+        && table::is_gone(driver)
+    {
+        let driver = driver.to_owned();
+        return State::Drifted(Drift::StorageDriverGone { driver });
+    }
+    if let Some(folder) = setting(&["data-root", "graph"])
+        && let Some(kind) = host.filesystem(folder)
+        && UNFIT.contains(&kind)
+    {
+        return State::Drifted(Drift::StorageOnFilesystem {
+            folder: folder.to_owned(),
+            kind: kind.to_owned(),
+        });
+    }
+    match said(facts) {
+        Some(said) if REFUSES_STORAGE.iter().any(|word| said.contains(word)) => {
+            State::Drifted(Drift::StorageRefused { said })
+        }
+        _ => State::AsDeclared("nothing is known against it".to_owned()),
+    }
+}
+
+/// The daemon's last error, where a diagnosis asked for it.
+fn said(facts: &Facts) -> Option<String> {
+    let words = facts.get::<DaemonWords>();
+    words.as_ref().as_ref().ok()?.journal.clone()
+}
+
+pub fn diff_daemon(facts: &Facts) -> State<Drift> {
+    let unit = observed!(facts, Units).get(UNIT);
+    let login = observed!(facts, Login);
+    let may_ask = login.uid == 0 || login.groups.iter().any(|group| group == DockerGroup::NAME);
+    if unit.load == "masked" {
+        State::Drifted(Drift::DaemonMasked)
+    } else if !unit.is_running() {
+        let state = format!("{} ({})", unit.active, unit.result);
+        State::Drifted(match said(facts).filter(|_| unit.has_failed()) {
+            Some(said) => Drift::DaemonFailed {
+                state,
+                failure: Failure::of(said),
+            },
+            None => Drift::DaemonStopped { state },
+        })
+    } else if !unit.is_enabled() {
+        State::Drifted(Drift::DaemonNotEnabled)
+    } else {
+        match facts.get::<DockerApi>().as_ref() {
+            // Whoever may not use the socket learns nothing from it.
+            _ if !may_ask => State::AsDeclared(format!("{UNIT} runs")),
+            Ok(DockerApi(None)) => State::Drifted(Drift::DaemonSilent),
+            Ok(DockerApi(Some(api))) if api.version.is_empty() => {
+                State::AsDeclared(format!("{UNIT} runs"))
+            }
+            Ok(DockerApi(Some(api))) => {
+                State::AsDeclared(format!("Docker {} answers", api.version))
+            }
+            Err(unobserved) => State::from(unobserved),
+        }
+    }
+}
