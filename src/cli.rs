@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::doctor::catalogue::System;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Verbosity};
 
@@ -20,6 +21,13 @@ Exit codes:
   4  Another run holds this box
   5  Interrupted: run it again";
 
+/// Stands under the help of `explain`.
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  dwenv explain box.docker.daemon
+  dwenv explain vagrant-up.log
+  docker compose up 2>&1 | dwenv explain -";
+
 /// Prepares your machine for a Docker workshop, and checks that it is ready
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -29,7 +37,6 @@ Exit codes:
     after_long_help = EXIT_CODES,
     max_term_width = 100,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -158,12 +165,26 @@ pub enum Command {
     #[command(after_long_help = EXIT_CODES)]
     Doctor,
 
+    /// Explain a check, a known failure, or an error that you paste
+    ///
+    /// Works without a network. Ends with 0 when something was recognised, with 3 when nothing was.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Explain),
+
     /// Write the workshop's files into a folder, to read or to change them
     Init {
         /// The folder; it is made if it is not there
         #[arg(value_name = "DIR", default_value = ".")]
         into: PathBuf,
     },
+
+    /// Look through a workshop's own files for what no longer works
+    ///
+    /// For authors. Looks at config.toml, the Vagrantfile, what is in `provision` and `README`, and other files
+    /// of the folder: hosts that are gone, releases that got too old, commands that were removed. Asks no
+    /// network and no box.
+    #[command(after_long_help = EXIT_CODES)]
+    Lint,
 
     /// Log in to the box, or run a command there
     #[command(after_help = "Example: dwenv ssh -- docker ps")]
@@ -198,6 +219,18 @@ pub struct Provision {
     /// Also show the differences in files and the SQL that is run
     #[arg(long)]
     pub diff: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Explain {
+    /// An id that doctor printed or docs/failures.md lists, a file with what a program said, or `-` for what
+    /// you paste or pipe
+    #[arg(value_name = "ID|FILE|-")]
+    pub what: Option<String>,
+
+    /// Tell the commands for a laptop with this system; default: this one
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub system: Option<System>,
 }
 
 /// The format that these arguments ask for, also when the rest of them is wrong: whoever asked for JSON gets

@@ -4,10 +4,12 @@
 
 pub mod cli;
 pub mod commands;
+pub mod date;
 pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod lint;
 pub mod output;
 pub mod provision;
 pub mod quote;

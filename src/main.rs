@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     // What was interrupted is not waited for.
     runtime.shutdown_background();
     match ended {
-        Ok(code) => code.into(),
+        Ok(code) => code,
         Err(error) => {
             if error.kind == ErrorKind::Interrupted {
                 confirm::show_typing();

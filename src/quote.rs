@@ -10,6 +10,26 @@ pub fn sh(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// Quotes a path or a name as one word of a command that the person at this laptop shall type.
+#[must_use]
+pub fn typed(text: &str) -> String {
+    if cfg!(windows) {
+        on_windows(text)
+    } else {
+        sh(text)
+    }
+}
+
+/// Double quotes are the only ones that cmd.exe and PowerShell both take. They escape nothing alike, but a
+/// double quote stands in no path and in no name of a host.
+fn on_windows(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || r":\./_-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("\"{text}\"")
+}
+
 /// Quotes any text as an SQL string literal, whatever `standard_conforming_strings` says.
 ///
 /// A NUL cannot stand in an SQL text; PostgreSQL refuses it, so it is left to the server to say so.
@@ -49,8 +69,8 @@ pub fn systemd(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
+    #[cfg(unix)]
     const AWKWARD: &[&str] = &[
         "",
         "plain",
@@ -77,7 +97,11 @@ mod tests {
     fn sh_reads_back_every_awkward_text_as_one_unchanged_word() {
         for text in AWKWARD {
             let program = format!("printf '%s|' {}", sh(text));
-            let output = Command::new("sh").arg("-c").arg(&program).output().unwrap();
+            let output = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(&program)
+                .output()
+                .unwrap();
             assert_eq!(
                 String::from_utf8(output.stdout).unwrap(),
                 format!("{text}|")
@@ -89,6 +113,16 @@ mod tests {
     fn plain_words_stay_readable() {
         assert_eq!(sh("/etc/apt/sources.list"), "/etc/apt/sources.list");
         assert_eq!(sh("a b"), "'a b'");
+    }
+
+    #[test]
+    fn what_is_typed_on_windows_has_the_quotes_of_both_its_shells() {
+        let file = r"C:\Users\anna\.ssh\known_hosts";
+        assert_eq!(on_windows(file), file);
+        assert_eq!(on_windows(r"C:\Users\Anna Ö\x"), r#""C:\Users\Anna Ö\x""#);
+        assert_eq!(on_windows("[127.0.0.1]:2222"), r#""[127.0.0.1]:2222""#);
+        // An array to PowerShell, several words to cmd.exe.
+        assert_eq!(on_windows("a,b"), r#""a,b""#);
     }
 
     #[test]

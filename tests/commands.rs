@@ -14,7 +14,9 @@ const COMMANDS: &[&str] = &[
     "up",
     "provision",
     "doctor",
+    "explain",
     "init",
+    "lint",
     "ssh",
     "down",
     "destroy",
@@ -49,12 +51,15 @@ fn without_arguments_it_helps() {
           up           Start the box, set it up, and check that it is ready
           provision    Set the box up: install and configure what the workshop needs
           doctor       Check that everything is ready, and say how to mend what is not
+          explain      Explain a check, a known failure, or an error that you paste
           init         Write the workshop's files into a folder, to read or to change them
+          lint         Look through a workshop's own files for what no longer works
           ssh          Log in to the box, or run a command there
           down         Stop the box; everything in it is kept
           destroy      Remove the box and everything in it
           targets      List the boxes that can be used here
           completions  Print a script that makes your shell complete dwenv's commands
+          help         Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help     Print help (see more with '--help')
@@ -545,7 +550,7 @@ fn several_targets_are_one_document() {
 fn what_destroys_asks_first() {
     assert_snapshot!(Place::new().dwenv("destroy --target sandbox").ended(2), @r#"
         --- stderr ---
-        error: nobody is there to say yes, so nothing was touched
+        error: nobody is there to say yes, so nothing was changed in the box
           hint: Add `--yes` to have it done without a question
         [exit 2]
         "#);

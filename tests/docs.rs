@@ -34,6 +34,10 @@ fn every_check_has_one_heading_and_every_heading_a_check() {
     let mut told = BTreeMap::new();
     for section in text.split("\n## `").skip(1) {
         let (id, body) = section.split_once("`\n").expect("a heading is an id");
+        // The author's own checks have one heading for all of them.
+        if id == "box.custom.NAME" {
+            continue;
+        }
         assert!(told.insert(id, body).is_none(), "{id} has two headings");
         let check = checks.get(id).unwrap_or_else(|| panic!("{id} is no check"));
         let needs = body
@@ -47,6 +51,7 @@ fn every_check_has_one_heading_and_every_heading_a_check() {
     }
     let missing: Vec<_> = checks.keys().filter(|id| !told.contains_key(*id)).collect();
     assert!(missing.is_empty(), "docs/checks.md lacks {missing:?}");
+    assert!(text.contains("\n## `box.custom.NAME`\n"));
 }
 
 #[test]

@@ -18,5 +18,9 @@ mod images;
 mod life;
 #[path = "e2e/machines.rs"]
 mod machines;
+#[path = "e2e/matrix.rs"]
+mod matrix;
 #[path = "e2e/ports.rs"]
 mod ports;
+#[path = "e2e/robust.rs"]
+mod robust;

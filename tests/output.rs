@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dwenv::cli::{Cli, Command, command, format_asked};
-use dwenv::doctor::report::{By, Finding, Remedy, Report, Scope, Status};
+use dwenv::doctor::report::{By, Finding, Ignored, Remedy, Report, Scope, Status};
 use dwenv::error::{Error, ErrorKind, ExitCode};
 use dwenv::events::Event;
 use dwenv::output::progress::{Board, Mode};
@@ -61,6 +61,7 @@ fn finding(id: &str, title: &str, status: Status, summary: &str) -> Finding {
         summary: summary.to_owned(),
         because: None,
         remedy: None,
+        ignored: None,
         duration: Duration::from_millis(3),
     }
 }
@@ -105,6 +106,50 @@ fn daemon_down() -> Finding {
             "docker.service is inactive (dead) since Sun 2025-11-23 17:12:04 UTC, and nothing listens at /run/docker.sock",
         )
     }
+}
+
+fn ignored(until: &str, expired: bool) -> Option<Ignored> {
+    Some(Ignored {
+        reason: "pulled in the first hour".to_owned(),
+        until: dwenv::date::Date::parse(until),
+        expired,
+    })
+}
+
+#[test]
+fn what_is_ignored_is_shown_with_its_reason_and_not_counted() {
+    let images = || Finding {
+        ignored: ignored("2027-01-31", false),
+        ..finding(
+            "box.docker.images",
+            "The images are there",
+            Status::Fail,
+            "1 is missing",
+        )
+    };
+    let report = Report::new("sandbox", vec![ssh(), images()]);
+    assert!(report.ready);
+    assert_eq!(report.exit_code(), ExitCode::Ready);
+    let text = shown(&report);
+    assert!(text.contains("ignored: The images are there [box.docker.images]\n    1 is missing\n    This fail is ignored until 2027-01-31: pulled in the first hour\n"), "{text}");
+    assert!(
+        text.ends_with("2 checks: 1 pass, 1 ignored\nReady for the workshop.\n"),
+        "{text}"
+    );
+
+    let late = Finding {
+        ignored: ignored("2026-01-31", true),
+        ..images()
+    };
+    let report = Report::new("sandbox", vec![ssh(), late]);
+    assert_eq!(report.exit_code(), ExitCode::Failed);
+    let text = shown(&report);
+    assert!(
+        text.contains(
+            "It was ignored until 2026-01-31 (pulled in the first hour), and counts\n    again."
+        ),
+        "{text}"
+    );
 }
 
 fn all_pass() -> Report {
@@ -756,6 +801,10 @@ fn up() -> Up {
     }
 }
 
+fn ups() -> [(String, dwenv::error::Result<Up>); 1] {
+    [("sandbox".to_owned(), Ok(up()))]
+}
+
 fn listed() -> [Listed; 2] {
     [
         Listed {
@@ -788,7 +837,7 @@ fn initialised() -> Done {
 
 #[test]
 fn up_ends_with_the_servers_address() {
-    assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &[up()], false)), @r"
+    assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &ups(), false)), @r"
     Done: 1 change made, the box is as declared.
     3 checks: 3 pass
     Ready for the workshop.
@@ -890,7 +939,8 @@ fn doctors_document_is_the_contract() {
         "warn": 0,
         "fail": 0,
         "skip": 1,
-        "unknown": 1
+        "unknown": 1,
+        "ignored": 0
       },
       "checks": [
         {
@@ -1007,7 +1057,7 @@ fn provisions_document_has_its_differences() {
 
 #[test]
 fn ups_document_holds_both_halves() {
-    let json = document(|out| json::up(out, &[up()]));
+    let json = document(|out| json::up(out, &ups()));
     let json: Value = serde_json::from_str(&json).unwrap();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     assert_eq!(
@@ -1367,13 +1417,16 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
+      lint         Look through a workshop's own files for what no longer works
       ssh          Log in to the box, or run a command there
       down         Stop the box; everything in it is kept
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help (see more with '--help')
@@ -1405,13 +1458,16 @@ fn help_is_for_people_who_never_used_a_terminal() {
       up           Start the box, set it up, and check that it is ready
       provision    Set the box up: install and configure what the workshop needs
       doctor       Check that everything is ready, and say how to mend what is not
+      explain      Explain a check, a known failure, or an error that you paste
       init         Write the workshop's files into a folder, to read or to change
                    them
+      lint         Look through a workshop's own files for what no longer works
       ssh          Log in to the box, or run a command there
       down         Stop the box; everything in it is kept
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -1498,4 +1554,30 @@ fn the_exit_code_table_has_every_code() {
     ] {
         assert!(table.contains(&format!("\n  {}  ", code as u8)), "{code:?}");
     }
+}
+
+#[test]
+fn a_box_that_does_not_come_up_says_why_under_its_own_heading() {
+    let lost = Error::new(ErrorKind::Unreachable, "room-2 does not answer");
+    let boxes = [
+        ("sandbox".to_owned(), Ok(up())),
+        ("ssh://anna@room-2".to_owned(), Err(lost)),
+    ];
+    assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &boxes, false)), @r"
+    sandbox
+    -------
+    Done: 1 change made, the box is as declared.
+    3 checks: 3 pass
+    Ready for the workshop.
+    The workshop's server answers at http://192.168.33.10:8080
+
+    ssh://anna@room-2
+    -----------------
+    error: room-2 does not answer
+    ");
+    let json: serde_json::Value =
+        serde_json::from_str(&document(|out| json::up(out, &boxes))).unwrap();
+    assert_eq!(json["targets"][0]["target"], "sandbox");
+    assert_eq!(json["targets"][1]["target"], "ssh://anna@room-2");
+    assert_eq!(json["targets"][1]["error"]["kind"], "unreachable");
 }

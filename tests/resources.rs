@@ -1,5 +1,8 @@
 //! Every resource as data: given these facts, these findings and these changes.
 
+#[path = "support/laptops.rs"]
+mod laptops;
+
 mod resources {
     pub mod case;
     mod declared;

@@ -1,4 +1,7 @@
 //! Commands over SSH, against a real server.
+//!
+//! The server is Unix's sshd.
+#![cfg(unix)]
 
 #[path = "support/session.rs"]
 mod session;

@@ -1,5 +1,8 @@
 //! Logging in with the agent's keys. Alone in its binary, because the agent is found by the
 //! environment, and that is the whole process's.
+//!
+//! The server is Unix's sshd.
+#![cfg(unix)]
 
 #[path = "support/session.rs"]
 mod session;

@@ -1,4 +1,7 @@
 //! Host keys: what is recorded, what is compared, and what is said when they differ.
+//!
+//! The server is Unix's sshd.
+#![cfg(unix)]
 
 #[path = "support/sshd.rs"]
 mod sshd;

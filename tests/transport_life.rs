@@ -1,4 +1,7 @@
 //! How a connection ends, and what it costs.
+//!
+//! The server is Unix's sshd.
+#![cfg(unix)]
 
 #[path = "support/session.rs"]
 mod session;

@@ -1,4 +1,7 @@
 //! Reaching a server and logging in: what works, and what is said when it does not.
+//!
+//! The server is Unix's sshd.
+#![cfg(unix)]
 
 #[path = "support/sshd.rs"]
 mod sshd;
@@ -315,6 +318,31 @@ fn stranger_on_a_port(says: &'static [u8], hangs_up: bool) -> u16 {
         }
     });
     port
+}
+
+/// Debian 13's sshd does so after a few refused logins, and before it says that it is one.
+#[tokio::test]
+async fn an_ssh_server_that_turns_people_away_is_not_taken_for_another_program() {
+    let server = Sshd::start();
+    let mut endpoint = server.endpoint();
+    for (says, told, hint) in [
+        (
+            &b"Not allowed at this time\r\n"[..],
+            "lets nobody in from this address for now",
+            "PerSourcePenalties",
+        ),
+        (
+            b"Exceeded MaxStartups\r\n",
+            "has too many that connect at the same time",
+            "MaxStartups",
+        ),
+    ] {
+        endpoint.port = stranger_on_a_port(says, true);
+        let error = refusal(&endpoint).await;
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        assert!(error.message.contains(told), "{error}");
+        assert!(error.hints[0].contains(hint), "{:?}", error.hints);
+    }
 }
 
 #[tokio::test]

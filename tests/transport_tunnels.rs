@@ -1,4 +1,7 @@
 //! Tunnels over SSH, against a real server.
+//!
+//! The server is Unix's sshd.
+#![cfg(unix)]
 
 #[path = "support/session.rs"]
 mod session;

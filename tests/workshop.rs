@@ -1,6 +1,7 @@
 //! The declaration as an author writes it: what holds, what is refused, and where the refusal points.
 
 mod workshop {
+    mod authors;
     mod init;
     mod names;
     mod structure;

@@ -10,7 +10,7 @@ use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::facts::laptop::Program;
-use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, laptop};
+use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, here, laptop};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
@@ -56,6 +56,30 @@ impl<'a> Remote<'a> {
             Ok(located) => located.provider.clone(),
             Err(_) => target::provider(target, &environment.folder).await,
         };
+        Self::of(environment, workshop, target, provider, found)
+    }
+
+    /// Looks for no box: for [`Self::laptop_facts`] alone.
+    pub async fn not_yet(
+        environment: &'a Environment,
+        workshop: &'a Workshop,
+        target: &Target,
+    ) -> Remote<'a> {
+        let provider = target::provider(target, &environment.folder).await;
+        let found = Err(Error::new(
+            ErrorKind::Unreachable,
+            format!("{target} was not looked for"),
+        ));
+        Self::of(environment, workshop, target, provider, found)
+    }
+
+    fn of(
+        environment: &'a Environment,
+        workshop: &'a Workshop,
+        target: &Target,
+        provider: Provider,
+        found: Result<Located>,
+    ) -> Remote<'a> {
         let (deep_probes, probes) = resources::probes(workshop)
             .into_iter()
             .partition(|probe| probe.deep);
@@ -100,7 +124,8 @@ impl<'a> Remote<'a> {
                 let facts = Facts::new(self.probe(transport.clone()).await);
                 let mut records = facts.records().clone();
                 if !self.deep_probes.is_empty() && wants_deep(&facts) {
-                    let later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    let mut later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
+                    self.add_laptop(&mut later, &self.deep_probes).await;
                     records.add(Records {
                         deep: true,
                         ..later
@@ -122,6 +147,19 @@ impl<'a> Remote<'a> {
             Err(error) => self.unreached(&error).await,
         };
         Ok(Facts::new(records))
+    }
+
+    /// What can be known without a box: the laptop's side alone, its deep probes too. Nothing is connected
+    /// to, and there need not be a box yet.
+    pub async fn laptop_facts(&self) -> Facts {
+        let mut records = Records {
+            taken_at: collect::seconds_since_1970(),
+            deep: true,
+            ..Records::default()
+        };
+        self.add_laptop(&mut records, &self.probes).await;
+        self.add_laptop(&mut records, &self.deep_probes).await;
+        Facts::new(records)
     }
 
     fn lacks_vagrant(&self, facts: &Facts) -> bool {
@@ -153,13 +191,16 @@ impl<'a> Remote<'a> {
             ..Records::default()
         };
         records.insert(Connection::PROBE, record);
-        self.add_laptop(&mut records).await;
+        self.add_laptop(&mut records, &self.probes).await;
         records
     }
 
-    async fn add_laptop(&self, records: &mut Records) {
+    async fn add_laptop(&self, records: &mut Records, probes: &[Probe]) {
+        for (id, record) in here::ask(probes).await {
+            records.insert(id, record);
+        }
         if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(&self.probes).await {
+            for (id, record) in laptop::ask(probes, &self.environment.folder).await {
                 records.insert(id, record);
             }
         }
@@ -242,7 +283,7 @@ impl provision::Target for Remote<'_> {
             let mut connected = Record::done("");
             connected.duration_ms = self.connecting_ms();
             records.insert(Connection::PROBE, connected);
-            self.add_laptop(&mut records).await;
+            self.add_laptop(&mut records, &self.probes).await;
             records
         })
     }

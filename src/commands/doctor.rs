@@ -5,6 +5,7 @@ use super::boxes::Remote;
 use crate::doctor;
 use crate::doctor::report::{Finding, Report};
 use crate::error::{ExitCode, Result};
+use crate::facts::laptop;
 use crate::resources::Context;
 use crate::target::{Purpose, Target};
 use crate::workshop::Workshop;
@@ -35,6 +36,7 @@ async fn examine(
         .await?;
     let context = Context {
         deep: facts.records().deep,
+        laptop: laptop::laptop_of(facts.records()),
         ..context
     };
     let findings = doctor::judge(context, &facts);

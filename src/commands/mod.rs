@@ -5,7 +5,9 @@ mod completions;
 mod destroy;
 mod doctor;
 mod down;
+mod explain;
 mod init;
+mod lint;
 mod provision;
 mod ssh;
 mod targets;
@@ -39,7 +41,7 @@ pub struct Environment {
 ///
 /// # Errors
 /// Whatever kept the command from telling a result of its own.
-pub async fn run(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
+pub async fn run(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
     tokio::select! {
         ended = dispatch(cli, output) => ended,
         _ = tokio::signal::ctrl_c() => Err(Error::new(ErrorKind::Interrupted, "interrupted")
@@ -47,19 +49,22 @@ pub async fn run(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
     }
 }
 
-async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<ExitCode> {
+async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
     let environment = Environment::new(cli.global, output)?;
-    match cli.command {
+    let ended = match cli.command {
+        Command::Ssh { command } => return ssh::run(&environment, &command).await,
         Command::Up => up::run(&environment).await,
         Command::Provision(options) => provision::run(&environment, &options).await,
         Command::Doctor => doctor::run(&environment).await,
+        Command::Explain(options) => explain::run(&environment, &options).await,
         Command::Init { into } => init::run(&environment, &into),
-        Command::Ssh { command } => ssh::run(&environment, &command).await,
+        Command::Lint => lint::run(&environment),
         Command::Down => down::run(&environment).await,
         Command::Destroy => destroy::run(&environment).await,
         Command::Targets => targets::run(&environment).await,
         Command::Completions { shell } => completions::run(shell),
-    }
+    };
+    ended.map(Into::into)
 }
 
 /// Tells what is wrong with the command line, or prints the help that it asks for.
@@ -164,10 +169,10 @@ impl Environment {
         });
         match answer.await.ok().flatten() {
             Some(answer) => Ok(answer),
-            None => Err(
-                Error::usage("nobody is there to say yes, so nothing was touched")
-                    .hint("Add `--yes` to have it done without a question"),
-            ),
+            None => Err(Error::usage(
+                "nobody is there to say yes, so nothing was changed in the box",
+            )
+            .hint("Add `--yes` to have it done without a question")),
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::error::{Error, ExitCode, Result};
 use crate::quote;
 use crate::transport::endpoint::{Endpoint, HostKeyPolicy};
 
-pub async fn run(environment: &Environment, command: &[String]) -> Result<ExitCode> {
+///
+/// Ends as the command did, so that scripts can build on it; what ended by a signal counts as failed.
+pub async fn run(environment: &Environment, command: &[String]) -> Result<std::process::ExitCode> {
     let workshop = environment.workshop().await?;
     let target = environment.one_target(&workshop)?;
     let remote = Remote::find(environment, &workshop, &target).await;
@@ -20,11 +22,13 @@ pub async fn run(environment: &Environment, command: &[String]) -> Result<ExitCo
                 .because(error)
                 .hint("Install OpenSSH's client; Windows 10 and newer have it among their optional features")
         })?;
-    match status.code() {
-        Some(0) => Ok(ExitCode::Ready),
-        Some(255) => Ok(ExitCode::Undetermined),
-        _ => Ok(ExitCode::Failed),
-    }
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(match code {
+        // OpenSSH's own, where it did not get as far as the command.
+        Some(255) => ExitCode::Undetermined.into(),
+        Some(code) => code.into(),
+        None => ExitCode::Failed.into(),
+    })
 }
 
 /// OpenSSH, told what dwenv knows of the box, its pinned host key among it.

@@ -17,19 +17,17 @@ pub async fn run(environment: &Environment) -> Result<ExitCode> {
     let mut codes = Vec::new();
     let targets = environment.targets(&workshop, Purpose::Make)?;
     for target in &targets {
-        match one(environment, &workshop, target).await {
-            Ok((up, code)) => {
-                boxes.push(up);
-                codes.push(code);
-            }
+        let (up, code) = match one(environment, &workshop, target, targets.len() == 1).await {
+            Ok((up, code)) => (Ok(up), code),
             Err(error) if targets.len() == 1 => return Err(error),
             // The others are not to suffer from it.
             Err(error) => {
-                environment.events.warning(format!("{target}: {error}"));
-                boxes.push(Up::new(target.to_string()));
-                codes.push(error.exit_code());
+                let code = error.exit_code();
+                (Err(error), code)
             }
-        }
+        };
+        boxes.push((target.to_string(), up));
+        codes.push(code);
     }
     environment.tell(|output| output.up(&boxes))?;
     Ok(worst(codes.into_iter()))
@@ -39,15 +37,23 @@ async fn one(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
+    alone: bool,
 ) -> Result<(Up, ExitCode)> {
     target::up(target, workshop, &environment.folder, &environment.events).await?;
-    target::remember(&environment.folder, target)?;
     let remote = Remote::find(environment, workshop, target).await;
     let options = cli::Provision {
         plan: false,
         diff: false,
     };
+    // One of several is not "the" box of this folder, and a machine that never answered is none.
+    let made = !matches!(target, Target::Ssh(_) | Target::Named(_));
+    if alone && made {
+        target::remember(&environment.folder, target)?;
+    }
     let provisioned = provision(environment, &remote, &options).await?;
+    if alone && !made {
+        target::remember(&environment.folder, target)?;
+    }
     let mut up = Up::new(&remote.name);
     let mut code = provisioned.outcome.exit_code();
     let failed = provisioned.outcome.changes_failed();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::date::Date;
 use crate::error::ExitCode;
 
 /// The five outcomes of a check.
@@ -29,7 +30,7 @@ pub enum Scope {
 }
 
 /// Who can mend it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum By {
     You,
@@ -47,6 +48,16 @@ pub struct Remedy {
     pub by: By,
 }
 
+/// That the author of the workshop wants a check not to be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    pub reason: String,
+    /// The last day on which that holds.
+    pub until: Option<Date>,
+    /// Whether that day is over: then the check counts again.
+    pub expired: bool,
+}
+
 /// The verdict on one check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
@@ -61,15 +72,26 @@ pub struct Finding {
     /// For a skipped check: the check that must pass first.
     pub because: Option<String>,
     pub remedy: Option<Remedy>,
+    /// `None` for a check that passed, too: there is nothing to ignore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Ignored>,
     #[serde(rename = "duration_ms", serialize_with = "as_milliseconds")]
     pub duration: Duration,
 }
 
 impl Finding {
+    /// Whether it is shown and not counted.
+    #[must_use]
+    pub fn is_ignored(&self) -> bool {
+        self.ignored
+            .as_ref()
+            .is_some_and(|ignored| !ignored.expired)
+    }
+
     /// Whether something is to be found out or mended here: it failed, or could not be determined.
     #[must_use]
     pub fn is_wrong(&self) -> bool {
-        matches!(self.status, Status::Fail | Status::Unknown)
+        matches!(self.status, Status::Fail | Status::Unknown) && !self.is_ignored()
     }
 }
 
@@ -80,7 +102,7 @@ fn as_milliseconds<S: serde::Serializer>(
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// How many findings ended in each outcome.
+/// How many findings ended in each outcome; those that are ignored are counted apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub pass: usize,
@@ -88,6 +110,7 @@ pub struct Counts {
     pub fail: usize,
     pub skip: usize,
     pub unknown: usize,
+    pub ignored: usize,
 }
 
 /// Everything doctor found on one target.
@@ -107,6 +130,7 @@ impl Report {
         let mut counts = Counts::default();
         for check in &checks {
             *match check.status {
+                _ if check.is_ignored() => &mut counts.ignored,
                 Status::Pass => &mut counts.pass,
                 Status::Warn => &mut counts.warn,
                 Status::Fail => &mut counts.fail,

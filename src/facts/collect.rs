@@ -10,7 +10,7 @@ use super::frames::{Frame, FrameParser};
 use super::probe::{Probe, Question};
 use super::program;
 use super::record::{Record, RecordStatus, Records};
-use super::{reach, services};
+use super::{authors, reach, services};
 use crate::error::Result;
 use crate::target::Reach;
 use crate::transport::Transport;
@@ -48,7 +48,7 @@ fn ask_service<'a>(
     ways: &'a [Reach],
 ) -> Option<futures_util::future::BoxFuture<'a, (String, Record)>> {
     let transport = transport.clone();
-    let id = probe.id;
+    let id = probe.id.as_ref();
     let deadline = probe.deadline;
     Some(match &probe.question {
         Question::Docker => Box::pin(timed(id, deadline, services::docker(transport))),
@@ -63,10 +63,18 @@ fn ask_service<'a>(
         Question::Http { port } => Box::pin(timed(id, deadline, async move {
             services::http(transport.as_ref(), *port).await
         })),
+        Question::Sql { login, query } => Box::pin(timed(id, deadline, async move {
+            authors::sql_query(transport.as_ref(), login, query).await
+        })),
+        Question::HttpText(address) => Box::pin(timed(id, deadline, async move {
+            authors::http_text(transport.as_ref(), address).await
+        })),
         Question::Reach { port, service } => {
             Box::pin(timed(id, deadline, reach::ask(ways, *port, *service)))
         }
-        Question::Login(_) | Question::Root(_) | Question::Laptop(_) => return None,
+        Question::Login(_) | Question::Root(_) | Question::Laptop(_) | Question::Here(_) => {
+            return None;
+        }
     })
 }
 
@@ -114,7 +122,7 @@ async fn ask_shell(transport: &dyn Transport, probes: &[Probe]) -> ShellAnswers 
         .map(|(_, record)| record.output.trim().to_owned())
         .unwrap_or_default();
     for probe in probes {
-        let came = answers.records.iter().any(|(id, _)| id == probe.id);
+        let came = answers.records.iter().any(|(id, _)| *id == probe.id);
         let record = match (&probe.question, &failure) {
             _ if came => continue,
             (Question::Root(_), None) if !elevated => {
@@ -129,7 +137,9 @@ async fn ask_shell(transport: &dyn Transport, probes: &[Probe]) -> ShellAnswers 
             }
             _ => continue,
         };
-        answers.records.push((probe.id.to_owned(), record));
+        answers
+            .records
+            .push((probe.id.clone().into_owned(), record));
     }
     answers
 }

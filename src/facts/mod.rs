@@ -1,7 +1,9 @@
 //! What is: raw records from the laptop and the box, and typed facts read from nothing but them.
 
+pub mod authors;
 pub mod collect;
 pub mod frames;
+pub mod here;
 pub mod laptop;
 pub mod probe;
 pub mod program;
@@ -15,7 +17,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::workshop::Workshop;
-pub use probe::{Probe, Question};
+pub use probe::{Here, Probe, Question};
 pub use record::{Record, RecordStatus, Records};
 
 /// A value that was observed, or the reason why it could not be.

@@ -184,6 +184,14 @@ pub async fn sql_login(
         Ok(tunnel) => tunnel,
         Err(error) => return unanswered(&error),
     };
+    let config = login_as(role, database, password);
+    match config.connect_raw(tunnel, tokio_postgres::NoTls).await {
+        Ok(_) => Record::done("logged in"),
+        Err(error) => refused(&error),
+    }
+}
+
+pub(super) fn login_as(role: &str, database: &str, password: &Password) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     config
         .user(role)
@@ -191,18 +199,19 @@ pub async fn sql_login(
         .password(password.reveal())
         .application_name("dwenv");
     // How long that may take is the probe's own deadline: over a tunnel the client has none.
-    match config.connect_raw(tunnel, tokio_postgres::NoTls).await {
-        Ok(_) => Record::done("logged in"),
-        Err(error) => match error.as_db_error() {
-            Some(refusal) => Record {
-                status: RecordStatus::Done(1),
-                ..json_record(&json!({
-                    "code": refusal.code().code(),
-                    "message": refusal.message(),
-                }))
-            },
-            None => Record::refused(error.to_string()),
+    config
+}
+
+pub(super) fn refused(error: &tokio_postgres::Error) -> Record {
+    match error.as_db_error() {
+        Some(refusal) => Record {
+            status: RecordStatus::Done(1),
+            ..json_record(&json!({
+                "code": refusal.code().code(),
+                "message": refusal.message(),
+            }))
         },
+        None => Record::refused(error.to_string()),
     }
 }
 
@@ -223,8 +232,16 @@ pub(super) async fn get_root(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     host: &str,
 ) -> Result<hyper::Response<Incoming>> {
+    send_get(stream, "/", host).await
+}
+
+pub(super) async fn send_get(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    path: &str,
+    host: &str,
+) -> Result<hyper::Response<Incoming>> {
     let mut sender = http_client(stream).await?;
-    let request = hyper::Request::get("/")
+    let request = hyper::Request::get(path)
         .header(hyper::header::HOST, host)
         .body(Empty::<Bytes>::new())
         .map_err(|error| Error::failed("no request could be made").because(error))?;
@@ -256,7 +273,7 @@ async fn get(tunnel: Tunnel) -> Result<Answer> {
 }
 
 /// The first [`LONGEST_ANSWER`] bytes of an answer.
-async fn beginning(mut body: Incoming) -> Result<Vec<u8>> {
+pub(super) async fn beginning(mut body: Incoming) -> Result<Vec<u8>> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
@@ -282,7 +299,7 @@ fn count(answer: &[u8]) -> Option<u64> {
 }
 
 /// That nobody answers is an observation; that nobody could be asked is none.
-fn unanswered(error: &Error) -> Record {
+pub(super) fn unanswered(error: &Error) -> Record {
     let status = match error.kind {
         ErrorKind::Unreachable => RecordStatus::Refused(error.to_string()),
         _ => RecordStatus::Failed(error.to_string()),
@@ -294,7 +311,7 @@ fn unanswered(error: &Error) -> Record {
     }
 }
 
-fn json_record(value: &impl serde::Serialize) -> Record {
+pub(super) fn json_record(value: &impl serde::Serialize) -> Record {
     match serde_json::to_string(value) {
         Ok(json) => Record::done(json),
         Err(error) => Record::refused(error.to_string()),

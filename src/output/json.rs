@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Done, Listed, Up};
+use super::{Done, Linted, Listed, Up};
 use crate::doctor::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provision::outcome::Outcome;
@@ -39,8 +39,8 @@ struct Why<'a> {
 /// One target of several that were provisioned.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Provisioned<'a> {
-    Outcome(&'a Outcome),
+enum OfTarget<'a, T> {
+    Done(&'a T),
     Error { target: &'a str, error: Why<'a> },
 }
 
@@ -65,32 +65,42 @@ pub fn provision(out: &mut dyn Write, outcomes: &[(String, Result<Outcome>)]) ->
         [(_, Ok(outcome))] => document(out, outcome),
         [(_, Err(error))] => self::error(out, error),
         _ => {
-            let targets: Vec<Provisioned<'_>> = outcomes
-                .iter()
-                .map(|(target, outcome)| match outcome {
-                    Ok(outcome) => Provisioned::Outcome(outcome),
-                    Err(error) => Provisioned::Error {
-                        target,
-                        error: why(error),
-                    },
-                })
-                .collect();
+            let targets: Vec<OfTarget<'_, Outcome>> = outcomes.iter().map(of_target).collect();
             several(out, &targets)
         }
     }
 }
 
 /// What `up` did.
-pub fn up(out: &mut dyn Write, boxes: &[Up]) -> io::Result<()> {
+pub fn up(out: &mut dyn Write, boxes: &[(String, Result<Up>)]) -> io::Result<()> {
     match boxes {
-        [up] => document(out, up),
-        _ => several(out, boxes),
+        [(_, Ok(up))] => document(out, up),
+        [(_, Err(error))] => self::error(out, error),
+        _ => {
+            let targets: Vec<OfTarget<'_, Up>> = boxes.iter().map(of_target).collect();
+            several(out, &targets)
+        }
+    }
+}
+
+fn of_target<T>((target, ended): &(String, Result<T>)) -> OfTarget<'_, T> {
+    match ended {
+        Ok(done) => OfTarget::Done(done),
+        Err(error) => OfTarget::Error {
+            target,
+            error: why(error),
+        },
     }
 }
 
 /// The targets that this folder knows.
 pub fn targets(out: &mut dyn Write, targets: &[Listed]) -> io::Result<()> {
     several(out, targets)
+}
+
+/// What is wrong with the workshop itself.
+pub fn lint(out: &mut dyn Write, linted: &Linted) -> io::Result<()> {
+    document(out, linted)
 }
 
 /// What a command did that has no more to tell.
@@ -143,7 +153,7 @@ fn several<T: Serialize>(out: &mut dyn Write, targets: &[T]) -> io::Result<()> {
     )
 }
 
-fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+pub(super) fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     // Rendered whole before the first byte is written: a document is there, or it is not.
     let mut rendered = serde_json::to_vec_pretty(value)?;
     rendered.push(b'\n');

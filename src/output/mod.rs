@@ -5,8 +5,10 @@
 //! real streams.
 
 pub mod confirm;
+pub mod explain;
 pub mod human;
 pub mod json;
+pub mod lint;
 pub mod progress;
 pub mod style;
 
@@ -17,10 +19,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::doctor::catalogue::System;
 use crate::doctor::report::Report;
 use crate::error::{Error, Result};
 use crate::provision::outcome::Outcome;
 use crate::secret::Secret;
+pub use lint::Linted;
 use progress::Progress;
 use style::{ColorWhen, Stream, Style};
 
@@ -148,6 +152,14 @@ impl Output {
         })
     }
 
+    /// What `explain` has to say, with the commands of this system.
+    pub fn explain(&self, explanation: &explain::Explanation, system: System) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => explain::human(out, &self.stdout, explanation, system),
+            Format::Json => explain::json(out, explanation, system),
+        })
+    }
+
     /// What provision is about to do. With `--format json` it goes to stderr: stdout is for the one
     /// document that [`Output::provision`] writes.
     pub fn plan(&self, outcome: &Outcome, differences: bool) -> Result<()> {
@@ -175,7 +187,7 @@ impl Output {
     }
 
     /// What `up` did.
-    pub fn up(&self, boxes: &[Up]) -> Result<()> {
+    pub fn up(&self, boxes: &[(String, Result<Up>)]) -> Result<()> {
         self.result(|out| match self.format {
             Format::Human => human::up(out, &self.stdout, boxes, self.verbose()),
             Format::Json => json::up(out, boxes),
@@ -187,6 +199,14 @@ impl Output {
         self.result(|out| match self.format {
             Format::Human => human::targets(out, &self.stdout, targets),
             Format::Json => json::targets(out, targets),
+        })
+    }
+
+    /// What is wrong with the workshop itself.
+    pub fn lint(&self, linted: &Linted) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Human => lint::linted(out, &self.stdout, linted),
+            Format::Json => json::lint(out, linted),
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Applied {
     /// One for each step, in their order.
     pub statuses: Vec<ChangeStatus>,
     pub notes: Vec<String>,
+    /// Another run held the box when this one began: nothing was done, and the plan is out of date.
+    pub waited: bool,
 }
 
 impl Applied {
@@ -57,7 +59,7 @@ pub async fn scripts(
         .collect();
     let mut applied = Applied {
         statuses: vec![ChangeStatus::NotTried; steps.len()],
-        notes: Vec::new(),
+        ..Applied::default()
     };
     if numbered.is_empty() {
         return Ok(applied);
@@ -80,7 +82,7 @@ pub async fn scripts(
     read?;
     let last = numbered.last().map_or(0, |(number, _)| *number);
     let ended = applied.failed_step().is_some() || applied.statuses[last] == ChangeStatus::Done;
-    if ended {
+    if ended || applied.waited {
         return Ok(applied);
     }
     let lost = Error::new(
@@ -201,6 +203,9 @@ impl<'a> Teller<'a> {
             self.events.note(format!(
                 "Another run holds this box: {owner}; waiting a moment for it"
             ));
+        }
+        if frame.id == script::WAITED {
+            applied.waited = true;
         }
         let Some((number, what)) = frame.id.split_once('.') else {
             return Ok(());

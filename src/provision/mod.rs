@@ -63,7 +63,8 @@ pub async fn run(
     let mut transport = target.connect().await?;
     let mut outcome = Outcome::new(context.target);
     let mut tried: HashSet<String> = HashSet::new();
-    for _ in 0..ROUNDS {
+    let mut rounds = 0;
+    while rounds < ROUNDS {
         let records = target.probe(transport.clone()).await;
         let plans = plan::plan(context, &Facts::new(records.clone()));
         let facts = Facts::new(records);
@@ -99,9 +100,14 @@ pub async fn run(
                 transport,
             });
         }
-        tried.extend(outcome.remaining.iter().cloned());
         let applied;
         (applied, transport) = apply(target, transport, &plans, &facts, owner, events).await?;
+        // What the other run did is looked at, not done once more.
+        if applied.waited {
+            continue;
+        }
+        rounds += 1;
+        tried.extend(outcome.remaining.iter().cloned());
         let failed = applied.failed();
         outcome.add(&plans, applied);
         if failed {
@@ -147,7 +153,7 @@ async fn apply(
     let transport = target.connect().await?;
     let failed =
         |status: &outcome::ChangeStatus| matches!(status, outcome::ChangeStatus::Failed(_));
-    if !applied.statuses.iter().any(failed) {
+    if !applied.waited && !applied.statuses.iter().any(failed) {
         apply::pulls(&transport, &plans.steps, events, &mut applied).await;
     }
     Ok((applied, transport))

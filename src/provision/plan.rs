@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use super::outcome::{ChangeStatus, PlannedChange, Unchanged};
+use crate::date::Date;
+use crate::doctor;
 use crate::doctor::report::{Scope, Status};
 use crate::facts::Facts;
 use crate::resources::change::{Action, Change, Plan};
@@ -36,18 +38,21 @@ impl Step {
 
 /// What every change needs: a box that answers, root's rights, a system that is known, and room. While one
 /// of them is wanting nothing is changed at all.
-const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk"];
+const FOUNDATIONS: &[&str] = &["box.ssh", "box.sudo", "box.os", "box.disk", "box.inodes"];
 
 /// Plans every change that the box needs. The facts are afterwards those of the box as it will be.
 #[must_use]
 pub fn plan(context: Context, facts: &Facts) -> Plans {
     let mut plans = Plans::default();
     let mut blocked: HashSet<&str> = HashSet::new();
-    for (kind, check) in resources::in_order(context) {
-        if check.scope() == Scope::Laptop {
+    let today = Date::of(facts.records().taken_at);
+    // The author's come last. Nothing is known of what they will see after a change, so they are judged
+    // only where none is made.
+    for check in resources::in_order(context) {
+        if check.scope() == Scope::Laptop || (check.is_authors() && !plans.steps.is_empty()) {
             continue;
         }
-        let mut needs = check.needs.to_vec();
+        let mut needs = check.needs.clone();
         if !FOUNDATIONS.contains(&check.id) {
             needs.extend(FOUNDATIONS);
         }
@@ -55,17 +60,32 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             blocked.insert(check.id);
             continue;
         }
-        let status = match kind.judge(check, context, facts) {
-            State::Drifted(judgement) => judgement.status,
-            State::Unknown(_) => Status::Unknown,
+        let (status, seen) = match check.judge(context, facts) {
+            State::Drifted(judgement) => (judgement.status, judgement.summary),
+            State::Unknown(reason) => (Status::Unknown, reason),
             State::AsDeclared(_) => continue,
         };
+        // What the author wants to be as it is needs no mending, and keeps nothing else from being done.
+        let ignored = doctor::ignored(context.workshop, check.id, today);
+        if let Some(ignored) = ignored.filter(|ignored| !ignored.expired) {
+            plans.unchanged.push(Unchanged {
+                check: check.id.to_owned(),
+                reason: format!("{seen}. It is ignored: {}", ignored.reason),
+                status: Status::Warn,
+            });
+            continue;
+        }
+        let reasons = resources::explained_by(&check, status);
+        if reasons.iter().any(|reason| blocked.contains(reason)) {
+            blocked.insert(check.id);
+            continue;
+        }
         let leave = |reason: String| Unchanged {
             check: check.id.to_owned(),
             reason,
             status,
         };
-        match kind.plan(check, context, facts) {
+        match check.plan(context, facts) {
             State::AsDeclared(_) => {}
             State::Drifted(Plan::Change(change)) => plans.add(check.id, change),
             State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {

@@ -16,6 +16,8 @@ const LOCK: &str = "/run/dwenv.lock";
 /// The ids of the frames that say who holds the lock: while it is waited for, and when that was in vain.
 pub const HELD: &str = "held";
 pub const LOCKED: &str = "locked";
+/// Comes after a wait that was not in vain: what was planned before it is out of date, so nothing is run.
+pub const WAITED: &str = "waited";
 
 /// The end of a frame's id that says only that a step is still at work.
 pub const PULSE: &str = "pulse";
@@ -71,8 +73,8 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
         "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
          mark={mark}\n{STEPS}\
          exec 8>>{LOCK}\n\
-         flock -n 8 || {{ frame {HELD} 0 \"$(cat {LOCK})\"; flock -w {PATIENCE} 8 || \
-         {{ frame {LOCKED} 0 \"$(cat {LOCK})\"; exit 0; }}; }}\n\
+         flock -n 8 || {{ frame {HELD} 0 \"$(cat {LOCK})\"; if flock -w {PATIENCE} 8; \
+         then frame {WAITED} 0 ''; else frame {LOCKED} 0 \"$(cat {LOCK})\"; fi; exit 0; }}\n\
          echo {owner} \"since $(date -u '+%F %T UTC')\" >{LOCK}\n",
         owner = quote::sh(owner),
     );

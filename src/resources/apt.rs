@@ -3,6 +3,42 @@
 use super::change::Install;
 use crate::quote;
 
+/// `apt` that asks nothing, and `patiently` for what does not wait for a lock by itself.
+const APT: &str = r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
+apt() {
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
+    -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
+    -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
+}
+# Neither dpkg itself nor apt with its package lists waits for a lock.
+patiently() {
+  tries=300
+  until said=$("$@" 2>&1); do
+    case $said in
+      *"locked by another process"*|*"ould not get lock"*) echo "waiting for another apt or dpkg to end" ;;
+      *) echo "$said"; exit 1 ;;
+    esac
+    tries=$((tries - 1)); [ $tries -gt 0 ] || { echo "$said"; exit 1; }
+    sleep 2
+  done
+}
+"#;
+
+/// Finishes what an interrupted run left.
+const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
+  echo "dpkg is at work, or was interrupted before: its work is finished first"
+  patiently dpkg --force-confdef --force-confold --configure -a
+  apt -f install
+fi
+"#;
+
+/// Finishes the work of a dpkg that was interrupted, and installs nothing else.
+#[must_use]
+pub fn finish_script() -> String {
+    format!("{APT}{FINISH}")
+}
+
 /// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
 /// itself downloads everything before it unpacks the first package.
 ///
@@ -14,31 +50,7 @@ pub fn install_script(install: &Install) -> String {
     let names = names.join(" ");
     let settings = settings(install);
     format!(
-        r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
-apt() {{
-  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
-    -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
-    -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
-    -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
-}}
-# Neither dpkg itself nor apt with its package lists waits for a lock.
-patiently() {{
-  tries=300
-  until said=$("$@" 2>&1); do
-    case $said in
-      *"locked by another process"*|*"ould not get lock"*) echo "waiting for another apt or dpkg to end" ;;
-      *) echo "$said"; exit 1 ;;
-    esac
-    tries=$((tries - 1)); [ $tries -gt 0 ] || {{ echo "$said"; exit 1; }}
-    sleep 2
-  done
-}}
-if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
-  echo "dpkg is at work, or was interrupted before: its work is finished first"
-  patiently dpkg --force-confdef --force-confold --configure -a
-  apt -f install
-fi
-{settings}patiently apt update
+        r#"{APT}{FINISH}{settings}patiently apt update
 apt install {names}
 "#
     )

@@ -3,16 +3,25 @@
 //! To add a kind: write its file, and add its one line to [`ALL`].
 
 pub mod apt;
+pub mod apt_sources;
+pub mod apt_state;
+pub mod capacity;
 pub mod change;
+pub mod custom;
 pub mod docker;
 mod docker_repository;
 pub mod files;
+pub mod laptop;
+pub mod locale;
+pub mod network;
 pub mod packages;
 pub mod ports;
 pub mod postgres;
+pub mod proxy;
 pub mod reach;
 pub mod releases;
 pub mod server;
+pub mod sshd;
 pub mod system;
 pub mod units;
 
@@ -20,14 +29,41 @@ use crate::doctor::report::{Remedy, Scope, Status};
 use crate::facts::{Facts, Probe, Unobserved};
 use crate::target::Provider;
 use crate::target::laptop::Os;
-use crate::workshop::Workshop;
+use crate::workshop::{AuthorsCheck, Workshop};
 
 pub use change::{Change, Plan};
 
 /// Every kind of resource, in the order in which ties between their checks are broken.
 pub const ALL: &[&dyn Kind] = &[
     &reach::LaptopPrograms,
+    &laptop::architecture::KIND,
+    &laptop::virtualisation::KIND,
+    &laptop::hypervisor::KIND,
+    &laptop::modules::SECURE_BOOT_KIND,
+    &laptop::modules::KIND,
+    &laptop::kvm::KIND,
+    &laptop::plugins::KIND,
+    &laptop::folders::KIND,
+    &laptop::keys::OWNER_KIND,
+    &laptop::keys::KEY_KIND,
+    &laptop::memory::KIND,
+    &laptop::disk::KIND,
+    &laptop::hostonly::RANGE_KIND,
+    &laptop::hostonly::KIND,
+    &laptop::ports::EXCLUDED_KIND,
+    &laptop::ports::KIND,
+    &laptop::proxy::KIND,
+    &laptop::clock::KIND,
+    &laptop::tls::KIND,
+    &laptop::boxes::KIND,
     &system::System,
+    &capacity::Capacity,
+    &apt_state::AptState,
+    &network::Network,
+    &proxy::Proxy,
+    &apt_sources::AptSources,
+    &locale::Locale,
+    &sshd::Sshd,
     &ports::Ports,
     &docker_repository::DockerRepository,
     &docker::Docker,
@@ -81,13 +117,60 @@ pub struct Check {
     pub probe: &'static str,
 }
 
-impl Check {
+/// A check that applies here: one of dwenv's own, or one of the author's.
+pub struct Applicable<'a> {
+    pub id: &'a str,
+    pub title: &'a str,
+    pub needs: Vec<&'a str>,
+    pub probe: &'a str,
+    judge: Judge<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Judge<'a> {
+    Kind(&'static dyn Kind, &'static Check),
+    Author(&'a AuthorsCheck),
+}
+
+impl Applicable<'_> {
     #[must_use]
     pub fn scope(&self) -> Scope {
         if self.id.starts_with("laptop.") {
             Scope::Laptop
         } else {
             Scope::Box
+        }
+    }
+
+    /// Whether it can be judged days ahead, when there may be no box yet: it is of the laptop, and does
+    /// not look at the box from there.
+    #[must_use]
+    pub fn is_judged_before(&self) -> bool {
+        let of_the_box = |need: &&str| need.starts_with("box.");
+        self.scope() == Scope::Laptop && !self.needs.iter().any(of_the_box)
+    }
+
+    /// Whether the author of the workshop declared it.
+    #[must_use]
+    pub fn is_authors(&self) -> bool {
+        matches!(self.judge, Judge::Author(_))
+    }
+
+    /// How it stands, a drift told in words.
+    #[must_use]
+    pub fn judge(&self, context: Context, facts: &Facts) -> State<Judgement> {
+        match self.judge {
+            Judge::Kind(kind, check) => kind.judge(check, context, facts),
+            Judge::Author(check) => custom::judge(check, context.laptop, facts.records()),
+        }
+    }
+
+    /// How it stands, a drift turned into a plan; the facts are then those after the change.
+    #[must_use]
+    pub fn plan(&self, context: Context, facts: &Facts) -> State<Plan> {
+        match self.judge {
+            Judge::Kind(kind, check) => kind.plan(check, context, facts),
+            Judge::Author(check) => custom::plan(check, context.laptop, facts.records()),
         }
     }
 }
@@ -191,19 +274,57 @@ impl<D> From<&Unobserved> for State<D> {
     }
 }
 
-/// The checks that apply, each after those that it needs; ties in the order of [`ALL`].
+/// The ids of dwenv's own checks.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    let checks = ALL.iter().flat_map(|kind| kind.checks());
+    checks.map(|check| check.id)
+}
+
+/// Checks whose failure explains that this one ended so. Unlike `needs` they hold nothing up: a check that
+/// passes all the same has passed.
 #[must_use]
-pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
-    let mut waiting: Vec<(&'static dyn Kind, &'static Check)> = ALL
+pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static str] {
+    match (check.id, check.probe, status) {
+        // Whichever package is missing, apt is what should have brought it.
+        (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
+        ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        _ => &[],
+    }
+}
+
+/// The checks that apply, each after those that it needs or that may explain it; ties in the order of
+/// [`ALL`], the author's last.
+#[must_use]
+pub fn in_order(context: Context) -> Vec<Applicable> {
+    let own = ALL
         .iter()
         .flat_map(|kind| kind.checks().iter().map(|check| (*kind, check)))
         .filter(|(kind, check)| kind.applies(check, context))
+        .map(|(kind, check)| Applicable {
+            id: check.id,
+            title: check.title,
+            needs: check.needs.to_vec(),
+            probe: check.probe,
+            judge: Judge::Kind(kind, check),
+        });
+    let authors = context.workshop.checks.iter().map(|check| Applicable {
+        id: &check.id,
+        title: &check.title,
+        needs: custom::needs(check),
+        probe: &check.id,
+        judge: Judge::Author(check),
+    });
+    let mut waiting: Vec<Applicable> = own
+        .chain(authors)
+        .filter(|check| !context.before || check.is_judged_before())
         .collect();
-    let mut ordered: Vec<(&'static dyn Kind, &'static Check)> = Vec::new();
+    let mut ordered = Vec::new();
     while !waiting.is_empty() {
-        let free = waiting.iter().position(|(_, check)| {
-            let waits_for = |need: &&str| waiting.iter().any(|(_, other)| other.id == *need);
-            !check.needs.iter().any(waits_for)
+        let free = waiting.iter().position(|check| {
+            let waits_for = |need: &&str| waiting.iter().any(|other| other.id == *need);
+            let reasons = [Status::Fail, Status::Unknown].map(|status| explained_by(check, status));
+            let mut before = check.needs.iter().chain(reasons.into_iter().flatten());
+            !before.any(|other| waits_for(&other))
         });
         // A circle of needs would be a fault in the list above; a test holds that there is none.
         ordered.push(waiting.remove(free.unwrap_or(0)));
@@ -215,8 +336,9 @@ pub fn in_order(context: Context) -> Vec<(&'static dyn Kind, &'static Check)> {
 #[must_use]
 pub fn probes(workshop: &Workshop) -> Vec<Probe> {
     let mut probes: Vec<Probe> = Vec::new();
-    for probe in ALL.iter().flat_map(|kind| kind.probes(workshop)) {
-        if !probes.iter().any(|known| known.id == probe.id) {
+    let own = ALL.iter().flat_map(|kind| kind.probes(workshop));
+    for probe in own.chain(workshop.checks.iter().map(custom::probe)) {
+        if !probes.iter().any(|known| known.is_same(&probe)) {
             probes.push(probe);
         }
     }

@@ -6,11 +6,12 @@ use super::system::Connection;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::laptop::Program;
-use crate::facts::probe::{LaptopProgram, Service};
+use crate::facts::probe::{Ask, LaptopProgram, Service};
 use crate::facts::reach::Way;
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records};
 use crate::target::Provider;
 use crate::target::compat::{self, Support};
+use crate::target::laptop::{self, Os};
 use crate::workshop::Workshop;
 
 pub struct LaptopPrograms;
@@ -59,10 +60,10 @@ pub struct VirtualBoxProgram(pub Program);
 
 impl Fact for VagrantProgram {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        vec![Probe::new(
-            "vagrant",
-            Question::Laptop(LaptopProgram::Vagrant),
-        )]
+        vec![
+            Probe::laptop("vagrant", Os::ALL, Ask::Version(LaptopProgram::Vagrant))
+                .within(laptop::DEADLINE),
+        ]
     }
 
     fn observe(records: &Records) -> Observed<Self> {
@@ -72,10 +73,14 @@ impl Fact for VagrantProgram {
 
 impl Fact for VirtualBoxProgram {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        vec![Probe::new(
-            "virtualbox",
-            Question::Laptop(LaptopProgram::VirtualBox),
-        )]
+        vec![
+            Probe::laptop(
+                "virtualbox",
+                Os::ALL,
+                Ask::Version(LaptopProgram::VirtualBox),
+            )
+            .within(laptop::DEADLINE),
+        ]
     }
 
     fn observe(records: &Records) -> Observed<Self> {

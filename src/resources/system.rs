@@ -18,7 +18,20 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.ssh",
         title: "The box answers over SSH",
-        needs: &["laptop.vagrant", "laptop.virtualbox"],
+        needs: &[
+            "laptop.vagrant",
+            "laptop.virtualbox",
+            "laptop.architecture",
+            "laptop.virtualisation",
+            "laptop.kernel-modules",
+            "laptop.kvm",
+            "laptop.hostonly-range",
+            "laptop.hostonly-overlap",
+            "laptop.port.8080",
+            "laptop.port.5432",
+            "laptop.owner",
+            "laptop.project-folder",
+        ],
         probe: Connection::PROBE,
     },
     Check {
@@ -52,7 +65,7 @@ const SCARCE_KB: u64 = 2_000_000;
 const FULL_KB: u64 = 500_000;
 /// Clocks this far apart, in seconds, break apt's and TLS's dates now and then, or always.
 const CLOCK_OFF: u64 = 60;
-const CLOCK_WRONG: u64 = 300;
+pub(super) const CLOCK_WRONG: u64 = 300;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Drift {
@@ -339,8 +352,12 @@ impl Resource for System {
                     by: By::Organiser,
                 }),
             },
-            Drift::DiskFull { mount, free_kb } => judge_disk(Status::Fail, mount, *free_kb),
-            Drift::DiskScarce { mount, free_kb } => judge_disk(Status::Warn, mount, *free_kb),
+            Drift::DiskFull { mount, free_kb } => {
+                judge_disk(Status::Fail, context, mount, *free_kb)
+            }
+            Drift::DiskScarce { mount, free_kb } => {
+                judge_disk(Status::Warn, context, mount, *free_kb)
+            }
             Drift::ClockOff { seconds } => Judgement {
                 status: if seconds.unsigned_abs() > CLOCK_WRONG {
                     Status::Fail
@@ -381,7 +398,8 @@ impl Resource for System {
                     "timedatectl set-ntp true 2>/dev/null || true\n\
                      date -u -s \"@$(($(date +%s) - ({seconds})))\""
                 ),
-            ),
+            )
+            .unattended(),
         }
     }
 
@@ -448,17 +466,17 @@ fn diff_clock(facts: &Facts) -> State<Drift> {
     }
 }
 
-fn judge_disk(status: Status, mount: &str, free_kb: u64) -> Judgement {
+fn judge_disk(status: Status, context: Context, mount: &str, free_kb: u64) -> Judgement {
     Judgement {
         status,
         summary: format!("Only {} are free on {mount}", gigabytes(free_kb)),
         remedy: Some(Remedy {
-            text: "In the box, delete what is not needed; look first at what Docker, apt and the journal keep"
+            text: "Delete in the box what is not needed; look first at what Docker, apt and the journal keep"
                 .to_owned(),
             commands: vec![
-                "docker system df".to_owned(),
-                "sudo apt-get clean".to_owned(),
-                "sudo journalctl --vacuum-size=50M".to_owned(),
+                context.in_box("docker system df"),
+                context.in_box("sudo apt-get clean"),
+                context.in_box("sudo journalctl --vacuum-size=50M"),
             ],
             by: By::You,
         }),
@@ -489,7 +507,7 @@ fn remedy_of(hints: &[String]) -> Option<Remedy> {
 }
 
 /// A span of time as a person says it, in one unit.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds / 60),

@@ -9,10 +9,11 @@ use semver::Version;
 use super::program::{self, Environment, NotRun};
 
 /// How long a program may take to say its version. Vagrant starts a Ruby each time.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The operating systems that differ in what is installed where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Os {
     Linux,
     MacOs,
@@ -21,6 +22,9 @@ pub enum Os {
 }
 
 impl Os {
+    /// For what is the same on all of them.
+    pub const ALL: &[Self] = &[Self::Linux, Self::MacOs, Self::Windows, Self::Other];
+
     /// The one dwenv runs on.
     #[must_use]
     pub fn this() -> Self {

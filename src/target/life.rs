@@ -38,7 +38,9 @@ pub async fn destroy(
     match target {
         Target::Vagrant { machine } => Vagrant::in_folder(dir)?.destroy(machine.as_deref()).await?,
         Target::Sandbox { name } => {
-            sandbox_target::destroy(name.as_deref(), workshop, events).await?;
+            let destroyed = sandbox_target::destroy(name.as_deref(), workshop, events).await;
+            choose::forget_last(dir, target);
+            return destroyed;
         }
         Target::Ssh(_) | Target::Named(_) => return Err(not_ours(target, "remove")),
     }

@@ -71,7 +71,7 @@ pub enum NotRun {
 }
 
 /// A command with nothing on its stdin, in a process group of its own so that it can be stopped whole.
-pub(super) fn command(
+pub(crate) fn command(
     program: &Path,
     arguments: &[&str],
     folder: Option<&Path>,
@@ -94,7 +94,7 @@ pub(super) fn command(
 }
 
 /// Runs a command to its end and keeps what it says.
-pub(super) async fn capture(mut command: Command, deadline: Duration) -> Result<Finished, NotRun> {
+pub(crate) async fn capture(mut command: Command, deadline: Duration) -> Result<Finished, NotRun> {
     let child = command.spawn().map_err(NotRun::Start)?;
     let id = child.id();
     match timeout(deadline, child.wait_with_output()).await {

@@ -119,12 +119,22 @@ mod linux {
 
     pub async fn down(name: Option<&str>, workshop: &Workshop, events: &Events) -> Result<()> {
         let (sandbox, events) = (name_of(name, workshop), events.clone());
-        aside(move || Store::from_env()?.down(&sandbox, &events)).await
+        aside(move || existing(&sandbox)?.down(&sandbox, &events)).await
     }
 
     pub async fn destroy(name: Option<&str>, workshop: &Workshop, events: &Events) -> Result<()> {
         let (sandbox, events) = (name_of(name, workshop), events.clone());
-        aside(move || Store::from_env()?.destroy(&sandbox, &events)).await
+        aside(move || existing(&sandbox)?.destroy(&sandbox, &events)).await
+    }
+
+    /// The store, if this sandbox is in it: a mistyped name is not to look like success.
+    fn existing(sandbox: &str) -> Result<Store> {
+        let store = Store::from_env()?;
+        match store.find(sandbox)? {
+            Some(_) => Ok(store),
+            None => Err(Error::usage(format!("there is no sandbox {sandbox}"))
+                .hint("`dwenv targets` lists those that there are")),
+        }
     }
 
     /// Its own address if it is there; else the declared one, or the next that no other sandbox has.

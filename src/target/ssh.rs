@@ -96,9 +96,20 @@ fn unknown(name: &str, workshop: &Workshop, person: &Person) -> Error {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error
             .hint(format!(
-                "declare it: `[target.{name}]` with `host = …` in config.toml"
+                "declare it: `[target.{}]` with `host = …` in config.toml",
+                toml_key(name)
             ))
             .hint(format!("or give its address: `ssh://USER@{name}`")),
+    }
+}
+
+/// A name as a key of TOML: quoted where it is more than a bare word.
+fn toml_key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
     }
 }
 

@@ -130,7 +130,31 @@ fn late(endpoint: &Endpoint, greeting: Option<&[u8]>, deadline: &Deadline) -> Er
     }
 }
 
+/// What OpenSSH says, before it shows itself as an SSH server, to whom it turns away.
+const PENALTY: &[u8] = b"Not allowed at this time";
+const CROWDED: &[u8] = b"Exceeded MaxStartups";
+
 fn no_ssh(endpoint: &Endpoint, greeting: &[u8]) -> Error {
+    let turned_away = if greeting.starts_with(PENALTY) {
+        Some((
+            "lets nobody in from this address for now",
+            "Too many logins failed before (PerSourcePenalties of its SSH server): wait some \
+             minutes, and use another key or user than before",
+        ))
+    } else if greeting.starts_with(CROWDED) {
+        Some((
+            "has too many that connect at the same time",
+            "Try again in a minute (MaxStartups of its SSH server)",
+        ))
+    } else {
+        None
+    };
+    if let Some((what, hint)) = turned_away {
+        let message = format!("{} {what}", endpoint.place());
+        return Error::new(ErrorKind::Unreachable, message)
+            .because(format!("it answered \"{}\"", first_line(greeting)))
+            .hint(hint);
+    }
     Error::new(
         ErrorKind::Unreachable,
         format!("What listens at {} is not an SSH server", endpoint.place()),

@@ -269,7 +269,7 @@ fn unknown(endpoint: &Endpoint, shown: &PublicKey, files: &[PathBuf]) -> Error {
         "Compare it with what the box itself says (ssh-keygen -lf \
          /etc/ssh/ssh_host_ed25519_key.pub), then record it: ssh -p {} {}",
         endpoint.port,
-        quote::sh(&format!("{}@{}", endpoint.user, endpoint.host))
+        quote::typed(&format!("{}@{}", endpoint.user, endpoint.host))
     ))
 }
 
@@ -319,8 +319,8 @@ fn how_to_forget(error: Error, endpoint: &Endpoint, known: &Known) -> Error {
         ),
         HostKeyPolicy::KnownHosts { .. } => format!(
             "If the box was rebuilt, forget its old keys: ssh-keygen -f {} -R {}",
-            quote::sh(&known.file.display().to_string()),
-            quote::sh(&known_hosts::name(&endpoint.host, endpoint.port))
+            quote::typed(&known.file.display().to_string()),
+            quote::typed(&known_hosts::name(&endpoint.host, endpoint.port))
         ),
     };
     error

@@ -12,7 +12,7 @@ use super::model::{
     Postgres, Server, Table, Workshop,
 };
 use super::section::{Layer, Problem, Section, Value};
-use super::{builtin, check, column, identifier, network};
+use super::{authors, builtin, check, column, identifier, network};
 use crate::error::Result;
 use crate::secret::Secret;
 
@@ -45,6 +45,8 @@ pub fn read(authors: Option<&Document>, origin: Option<PathBuf>) -> Result<Works
         &top.section("postgres")?,
         &postgres,
     )?;
+    let checks = authors::checks(top.find("checks").as_ref(), &postgres)?;
+    let ignores = authors::ignores(top.find("ignore").as_ref(), &checks)?;
     let workshop = Workshop {
         name: top.get("name")?.parse(check::label)?,
         laptop: laptop(&top.section("laptop")?)?,
@@ -53,6 +55,8 @@ pub fn read(authors: Option<&Document>, origin: Option<PathBuf>) -> Result<Works
         postgres,
         server,
         targets: targets(top.find("target"))?,
+        checks,
+        ignores,
         origin,
     };
     top.finish()?;

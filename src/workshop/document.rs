@@ -35,7 +35,7 @@ impl Document {
             .map(Spanned::into_inner)
             .map_err(|error| {
                 let span = error.span().unwrap_or(0..0);
-                self.error(span, format!("no TOML: {}", error.message()))
+                self.error(span, format!("not TOML: {}", error.message()))
             })
     }
 
@@ -168,7 +168,7 @@ mod tests {
     fn the_end_of_the_text_is_a_place_too() {
         let document = document("a =");
         let error = document.parse().unwrap_err();
-        assert!(error.message.starts_with("f:1:4: no TOML: "), "{error}");
+        assert!(error.message.starts_with("f:1:4: not TOML: "), "{error}");
         assert_eq!(
             document.error(99..99, "x").message.lines().next(),
             Some("f:1:4: x")

@@ -42,8 +42,13 @@ pub fn cache_folder() -> Result<PathBuf> {
     };
     base.map(|base| base.join("dwenv").join("workshops"))
         .ok_or_else(|| {
-            Error::config("there is no folder to keep the fetched declaration in")
-                .hint("set HOME to your home folder")
+            Error::config("there is no folder to keep the fetched declaration in").hint(
+                if cfg!(windows) {
+                    "set LOCALAPPDATA to the folder where your programs keep their data"
+                } else {
+                    "set HOME to your home folder"
+                },
+            )
         })
 }
 

@@ -78,7 +78,9 @@ pub fn tidy(bytes: &[u8]) -> Result<String, Problem> {
 }
 
 fn bytes(root: &Path, path: &str) -> Result<Vec<u8>, Problem> {
-    let full = root.join(path);
+    // Joined name by name, a path is told as this system spells it.
+    let mut full = root.to_owned();
+    full.extend(path.split('/'));
     let real = full
         .canonicalize()
         .map_err(|error| unreadable(&full, &error))?;

@@ -1,5 +1,6 @@
 //! The declaration: what a workshop needs, read from `config.toml`.
 
+pub mod authors;
 mod builtin;
 mod check;
 mod column;
@@ -15,10 +16,11 @@ mod section;
 mod source;
 mod vagrantfile;
 
+pub use authors::{AuthorsCheck, Ignore};
 pub use init::{Initialised, init};
 pub use model::*;
 pub use source::{CONFIG_FILE, Source, load};
-pub use vagrantfile::{DWENV_UP, vagrantfile};
+pub use vagrantfile::{DWENV_UP, is_untouched, vagrantfile};
 
 use crate::error::Result;
 

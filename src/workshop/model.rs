@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use semver::Version;
 
+use super::authors::{AuthorsCheck, Ignore};
 use crate::secret::Secret;
 
 /// Everything that is declared for one workshop.
@@ -20,6 +21,10 @@ pub struct Workshop {
     pub server: Server,
     /// `[target.NAME]` entries: names for SSH targets.
     pub targets: BTreeMap<String, NamedTarget>,
+    /// `[checks.NAME]`: the author's own checks.
+    pub checks: Vec<AuthorsCheck>,
+    /// Checks that are shown and not counted.
+    pub ignores: Vec<Ignore>,
     /// Where the declaration was read from; `None` for the one inside the program.
     pub origin: Option<PathBuf>,
 }

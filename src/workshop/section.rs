@@ -157,7 +157,8 @@ impl<'a> Section<'a> {
 /// How alike two words must be to be taken for one another.
 const LIKE: f64 = 0.8;
 
-fn likeness(one: &str, other: &str) -> f64 {
+/// From 0 to 1.
+pub fn likeness(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(one, other)
 }
 

@@ -85,7 +85,7 @@ fn without_a_yes_and_while_another_run_holds_the_box_nothing_is_touched() {
     for command in ["provision", "up"] {
         it.dwenv(&[command, "--target", "sandbox"])
             .exit(2)
-            .says("nobody is there to say yes, so nothing was touched");
+            .says("nobody is there to say yes, so nothing was changed in the box");
     }
     it.dwenv(&["provision", "--plan", "--target", "sandbox"])
         .exit(0)
@@ -113,6 +113,25 @@ fn without_a_yes_and_while_another_run_holds_the_box_nothing_is_touched() {
     // Looking is free.
     it.doctor().exit(1);
     assert_untouched(&before, &it.fingerprint());
+}
+
+#[test]
+fn what_another_run_did_meanwhile_is_not_done_once_more() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    it.run("sudo gpasswd -d vagrant docker");
+    // Lets the box go once this run waits for it.
+    it.run(
+        "sudo systemd-run -q --unit=holder flock /run/dwenv.lock sh -c \
+         'echo anna >/run/dwenv.lock; inode=$(stat -c %i /run/dwenv.lock); \
+         until grep -q -e \"-> FLOCK.*:$inode \" /proc/locks; do sleep 0.1; done; \
+         usermod -aG docker vagrant' 2>&1",
+    );
+    it.await_in_box("grep -q anna /run/dwenv.lock");
+    let ran = it.provision();
+    ran.exit(0)
+        .says("Another run holds this box: anna")
+        .says("Nothing to do")
+        .never_says("Done:");
 }
 
 #[test]

@@ -16,6 +16,8 @@ use dwenv::workshop::Workshop;
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::laptops;
+
 /// The only content that the unit's drop-in has where the declaration is the server's own default.
 const DROP_IN: &str = "# Kept by `dwenv provision`.\n[Service]\n";
 /// Where the password is a secret.
@@ -32,11 +34,11 @@ struct Written {
     /// `ssh`, `sandbox`, or Vagrant's provider such as `virtualbox`.
     #[serde(default = "sandbox")]
     provider: String,
-    /// Whether the answers to the deep probes are among the records.
-    #[serde(default)]
-    deep: bool,
     #[serde(default)]
     edits: Vec<Edit>,
+    /// Whether the deep probes were asked too.
+    #[serde(default)]
+    deep: bool,
     /// A `config.toml`; nothing: the declaration inside the program.
     #[serde(default)]
     config: String,
@@ -120,10 +122,13 @@ fn read(file: &Path) -> Vec<Case> {
 
 fn made(name: String, written: Written) -> Case {
     let mut records = recorded(&written.base);
-    records.deep |= written.deep;
+    if !matches!(written.provider.as_str(), "ssh" | "sandbox") {
+        add_laptop(&mut records);
+    }
     for edit in &written.edits {
         apply(edit, &mut records, &name);
     }
+    records.deep |= written.deep;
     Case {
         workshop: declared(&written.config, &written.files),
         provider: match written.provider.as_str() {
@@ -136,6 +141,15 @@ fn made(name: String, written: Written) -> Case {
         whole_scripts: written.whole_scripts,
         name,
     }
+}
+
+/// A laptop that is well beside the box: the laptop's own faults have tests of their own.
+pub fn add_laptop(records: &mut Records) {
+    let laptop = laptops::healthy("debian-12");
+    records.add(Records {
+        deep: records.deep,
+        ..laptop
+    });
 }
 
 /// The records of a box, with what depends on the declared files filled in.

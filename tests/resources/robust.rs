@@ -40,6 +40,7 @@ fn ready() -> Records {
         "docker",
         Record::done(r#"{"version":"26.1.5","images":["python:3-slim"],"containers":[]}"#),
     );
+    case::add_laptop(&mut records);
     records
 }
 
@@ -69,7 +70,8 @@ fn a_probe_that_gives_no_answer_makes_its_checks_unknown() {
         "{whole:?}"
     );
     let mut table = String::new();
-    for probe in ready.records.keys() {
+    // Of the laptop's own, which a box that answers proves, tests/laptop.rs says the same.
+    for probe in ready.records.keys().filter(|id| !id.starts_with("laptop.")) {
         let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (way, record) in [
             ("absent", None),

@@ -28,9 +28,13 @@ fn doctor_says(findings: Vec<Finding>) -> String {
     let report = Report::new("", findings);
     let counts = report.counts;
     let mut text = format!(
-        "doctor: {} pass, {} warn, {} fail, {} unknown, {} skip\n",
+        "doctor: {} pass, {} warn, {} fail, {} unknown, {} skip",
         counts.pass, counts.warn, counts.fail, counts.unknown, counts.skip
     );
+    text += &match counts.ignored {
+        0 => "\n".to_owned(),
+        ignored => format!(", {ignored} ignored\n"),
+    };
     let mut skipped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for finding in &report.checks {
         match finding.status {
@@ -51,6 +55,16 @@ fn doctor_says(findings: Vec<Finding>) -> String {
 fn problem(finding: &Finding) -> String {
     let status = format!("{:?}", finding.status).to_lowercase();
     let mut text = format!("{status} {}: {}\n", finding.id, finding.summary);
+    if let Some(ignored) = &finding.ignored {
+        let until = ignored.until.map(|until| format!(" until {until}"));
+        let until = until.unwrap_or_default();
+        let word = if ignored.expired {
+            "was ignored"
+        } else {
+            "ignored"
+        };
+        writeln!(text, "    {word}{until}: {}", ignored.reason).unwrap();
+    }
     if let Some(remedy) = &finding.remedy {
         let by = format!("{:?}", remedy.by).to_lowercase();
         writeln!(text, "    {} ({by})", remedy.text).unwrap();

@@ -415,8 +415,9 @@ impl Ran {
         found.unwrap_or_else(|| panic!("no {id}\n{self}"))
     }
 
+    /// All of them.
     #[track_caller]
-    fn checks(&self) -> Vec<Check> {
+    pub fn checks(&self) -> Vec<Check> {
         let document = self.json();
         let checks = document["checks"].as_array();
         let checks = checks.unwrap_or_else(|| panic!("no checks\n{self}"));

@@ -42,13 +42,13 @@ fn a_needed_newer_dwenv_is_told_before_unknown_keys() {
 #[test]
 fn what_is_no_toml_is_told_at_its_place() {
     assert_snapshot!(refused("name = \"x\"\n[box\ncpus = 2\n"), @r"
-    config.toml:2:5: no TOML: unclosed table, expected `]`
+    config.toml:2:5: not TOML: unclosed table, expected `]`
       |
     2 | [box
       |     ^
     ");
     assert_snapshot!(refused("[box]\ncpus = 2\ncpus = 3\n"), @r"
-    config.toml:3:1: no TOML: duplicate key
+    config.toml:3:1: not TOML: duplicate key
       |
     3 | cpus = 3
       | ^^^^

@@ -246,6 +246,9 @@ impl Fact for Clusters {
                 tables = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("collations ") {
                 outdated = Some(serde_json::from_str(json).map_err(garbled)?);
+            } else if line.starts_with("setpriv: ") {
+                // Not a word of psql's: it was not there to be started.
+                return Err(Unobserved(format!("psql cannot be asked: {line}")));
             } else {
                 clusters.said.push_str(line);
                 clusters.said.push('\n');
@@ -381,6 +384,15 @@ impl Fact for RoleLogin {
 mod tests {
     use super::*;
     use crate::facts::Record;
+
+    #[test]
+    fn without_psql_nothing_is_known_of_the_server() {
+        let mut records = Records::default();
+        let text = "cluster 17 main 5432\nsetpriv: failed to execute /usr/lib/postgresql/*/bin/psql: \
+                    No such file or directory";
+        records.insert(Clusters::PROBE, Record::done(text));
+        assert!(Clusters::observe(&records).is_err());
+    }
 
     #[test]
     fn a_socket_that_a_killed_server_left_is_no_server() {

@@ -194,6 +194,14 @@ fn a_declaration_from_elsewhere_does_not_reach_into_this_machine() {
             .unwrap_err();
         assert!(error.message.contains(told), "{error}");
     }
+    for asked in ["command = \"id\"", "file = \"~/.ssh/config\""] {
+        let on = |place: &str| format!("[checks.a]\ntitle = \"A\"\nplace = \"{place}\"\n{asked}\n");
+        let web = Web::with(&[("/laptop", &on("laptop")), ("/box", &on("box"))]);
+        let cache = TempDir::new().unwrap();
+        let error = run(&format!("{}/laptop", web.url), &cache).0.unwrap_err();
+        assert!(error.message.contains("runs nothing on it"), "{error}");
+        assert!(run(&format!("{}/box", web.url), &cache).0.is_ok());
+    }
 }
 
 #[test]

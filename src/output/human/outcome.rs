@@ -1,0 +1,237 @@
+//! What provision did.
+
+use std::io::{self, Write};
+
+use super::others;
+use super::parts::{
+    INDENT, bracketed, emphasised, heading, label, marked, number, number_were, table,
+};
+use super::plan::{plan, plan_only};
+use crate::doctor::report::Status;
+use crate::error::Result;
+use crate::output::style::{Label, Style, Symbol, Text, put};
+use crate::provision::outcome::{ChangeStatus, Outcome, PlannedChange};
+
+/// What provision did on every target, or would do where it was only asked to plan.
+pub fn provision(
+    out: &mut dyn Write,
+    style: &Style,
+    outcomes: &[(String, Result<Outcome>)],
+    differences: bool,
+    verbose: bool,
+) -> io::Result<()> {
+    for (index, (target, outcome)) in outcomes.iter().enumerate() {
+        if outcomes.len() > 1 {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            heading(out, style, target)?;
+        }
+        match outcome {
+            Ok(outcome) if outcome.applied => results(out, style, outcome, verbose)?,
+            Ok(outcome) => {
+                plan(out, style, outcome, differences)?;
+                notes(out, style, outcome)?;
+                plan_only(out, style, outcome)?;
+            }
+            Err(error) => others::error(out, style, error)?,
+        }
+    }
+    if outcomes.len() > 1 {
+        writeln!(out)?;
+        outcomes_table(out, style, outcomes)?;
+    }
+    Ok(())
+}
+
+fn outcomes_table(
+    out: &mut dyn Write,
+    style: &Style,
+    outcomes: &[(String, Result<Outcome>)],
+) -> io::Result<()> {
+    let rows: Vec<[Text; 3]> = outcomes
+        .iter()
+        .map(|(target, outcome)| {
+            let (label, text) = match outcome {
+                Ok(outcome) if outcome.applied => conclusion(outcome),
+                Ok(outcome) if outcome.changes.is_empty() => nothing_planned(outcome),
+                Ok(outcome) => (
+                    Label::Heading,
+                    format!("{} to make.", number(outcome.changes.len(), "change")),
+                ),
+                Err(error) => (Label::Fail, format!("{}.", error.message)),
+            };
+            let status = match label {
+                Label::Fail => Symbol::Fail,
+                Label::Unknown => Symbol::Unknown,
+                Label::Pass => Symbol::Pass,
+                _ => Symbol::Next,
+            };
+            [
+                Text::of(label, style.symbol(status)),
+                Text::new().plain(target),
+                Text::new().plain(text),
+            ]
+        })
+        .collect();
+    table(out, style, ["", "Target", "Result"], &rows)
+}
+
+/// What was done on one target.
+pub fn results(
+    out: &mut dyn Write,
+    style: &Style,
+    outcome: &Outcome,
+    verbose: bool,
+) -> io::Result<()> {
+    let mut told = false;
+    for change in &outcome.changes {
+        if verbose || change.status != ChangeStatus::Done {
+            result(out, style, change)?;
+            told = true;
+        }
+    }
+    if told {
+        writeln!(out)?;
+    }
+    left_alone(out, style, outcome)?;
+    notes(out, style, outcome)?;
+    let (label, text) = conclusion(outcome);
+    put(out, &style.wrap(0, 0, &emphasised(label, &text)))
+}
+
+fn result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> io::Result<()> {
+    let (label, symbol, word) = match change.status {
+        ChangeStatus::Planned => (Label::Dim, Symbol::Next, "planned"),
+        ChangeStatus::Done => (Label::Pass, Symbol::Pass, "done"),
+        ChangeStatus::Failed(_) => (Label::Fail, Symbol::Fail, "failed"),
+        ChangeStatus::NotTried => (Label::Skip, Symbol::Skip, "not tried"),
+    };
+    let line = Text::of(label, format!("{} {word}", style.symbol(symbol)))
+        .plain(": ")
+        .plain(&change.title)
+        .plain(" ")
+        .add(Label::Dim, bracketed(&change.checks.join(", ")));
+    put(out, &style.wrap(0, INDENT, &line))?;
+    match &change.status {
+        // What a program on the box said: its lines are left as they are.
+        ChangeStatus::Failed(reason) if reason.contains('\n') => {
+            put(out, &style.verbatim(INDENT, Label::Plain, reason))
+        }
+        ChangeStatus::Failed(reason) => {
+            put(out, &style.wrap(INDENT, INDENT, &Text::new().plain(reason)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is not as declared, and why nothing is done about it.
+pub(super) fn left_alone(out: &mut dyn Write, style: &Style, outcome: &Outcome) -> io::Result<()> {
+    for unchanged in &outcome.unchanged {
+        let status = unchanged.status;
+        let what = match status {
+            Status::Unknown => "could not be judged, and was left as it is",
+            _ => "is not as declared, and was left as it is",
+        };
+        let line = Text::of(label(status), marked(style, status))
+            .plain(": ")
+            .add(Label::Heading, bracketed(&unchanged.check))
+            .plain(format!(" {what}"));
+        put(out, &style.wrap(0, INDENT, &line))?;
+        let reason = Text::new().plain(&unchanged.reason);
+        put(out, &style.wrap(INDENT, INDENT, &reason))?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn notes(out: &mut dyn Write, style: &Style, outcome: &Outcome) -> io::Result<()> {
+    for note in &outcome.notes {
+        let line = Text::of(Label::Heading, "note:").plain(" ").plain(note);
+        put(out, &style.wrap(0, "note: ".len(), &line))?;
+    }
+    if !outcome.notes.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// The one thing to know about a box that was provisioned.
+fn conclusion(outcome: &Outcome) -> (Label, String) {
+    let count = |wanted: fn(&ChangeStatus) -> bool| {
+        let matching = outcome.changes.iter().filter(|c| wanted(&c.status));
+        matching.count()
+    };
+    let done = count(|status| *status == ChangeStatus::Done);
+    let failed = count(|status| matches!(status, ChangeStatus::Failed(_)));
+    let not_tried = outcome.changes.len() - done - failed;
+    if failed + not_tried > 0 {
+        let rest = match not_tried {
+            0 => String::new(),
+            _ => format!(", {not_tried} not tried"),
+        };
+        let text = format!(
+            "{} failed{rest}: mend the cause above, then run `dwenv provision` again.",
+            number(failed, "change"),
+        );
+        return (Label::Fail, text);
+    }
+    if !outcome.remaining.is_empty() {
+        let ids: Vec<String> = outcome.remaining.iter().map(|id| bracketed(id)).collect();
+        let text = format!(
+            "{} made, and the box is still not as declared: {}. `dwenv doctor` says more.",
+            number_were(done, "change"),
+            ids.join(", "),
+        );
+        return (Label::Fail, text);
+    }
+    if outcome.unchanged.is_empty() {
+        let text = if done == 0 {
+            "Nothing to do: the box is as declared.".to_owned()
+        } else {
+            let made = number(done, "change");
+            format!("Done: {made} made, the box is as declared.")
+        };
+        return (Label::Pass, text);
+    }
+    left_over(outcome)
+}
+
+/// The last line of a plan without changes.
+pub(super) fn nothing_planned(outcome: &Outcome) -> (Label, String) {
+    if outcome.unchanged.is_empty() {
+        let text = "Nothing to do: the box is as declared.";
+        (Label::Pass, text.to_owned())
+    } else {
+        left_over(outcome)
+    }
+}
+
+fn left_over(outcome: &Outcome) -> (Label, String) {
+    let of = |status| {
+        outcome
+            .unchanged
+            .iter()
+            .filter(move |left| left.status == status)
+    };
+    if let Some(first) = of(Status::Fail).next() {
+        let text = format!(
+            "{} that provision does not solve: start with {} above.",
+            number(of(Status::Fail).count(), "problem"),
+            bracketed(&first.check),
+        );
+        return (Label::Fail, text);
+    }
+    if let Some(first) = of(Status::Unknown).next() {
+        let text = format!(
+            "Could not tell whether the box is as declared: start with {} above.",
+            bracketed(&first.check)
+        );
+        return (Label::Unknown, text);
+    }
+    let text = format!(
+        "Nothing to do, with {} that provision does not solve.",
+        number(outcome.unchanged.len(), "warning")
+    );
+    (Label::Warn, text)
+}

@@ -1,0 +1,306 @@
+//! The state that apt and dpkg are in: work that was cut short, and who holds their locks.
+
+use super::packages::Packages;
+use super::{ALL, Check, Context, Judgement, Plan, Resource, State, apt, observed};
+use crate::doctor::report::{By, Remedy, Status};
+use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
+use crate::workshop::Workshop;
+
+pub struct AptState;
+
+const CHECKS: &[Check] = &[
+    Check {
+        id: "box.apt.dpkg",
+        title: "No installation of packages was cut short",
+        needs: &["box.ssh"],
+        probe: Dpkg::PROBE,
+    },
+    Check {
+        id: "box.apt.lock",
+        title: "Nothing keeps apt from installing",
+        needs: &["box.ssh"],
+        probe: Dpkg::PROBE,
+    },
+];
+
+/// An apt that has been at work for so long waits for an answer that nobody gives it.
+const STUCK_AFTER: u64 = 15 * 60;
+
+/// Prints `lock PATH PID SECONDS NAME` for every lock of apt and dpkg that a process holds.
+///
+/// They are locks of fcntl(2), which flock(1) does not see. The kernel lists them by inode, so nothing has
+/// to be opened, and root's rights are not needed.
+const LOCKS: &str = r#"locks() {
+  files=$(stat -c '%i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock 2>/dev/null)
+  read -r now _ </proc/uptime
+  while read -r _ kind _ mode pid file _; do
+    [ "$kind $mode" = "POSIX WRITE" ] || continue
+    while read -r inode path; do
+      [ "${file##*:}" = "$inode" ] || continue
+      { read -r name <"/proc/$pid/comm" && read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
+      set -- ${stat##*) }
+      echo "lock $path $pid $((${now%.*} - ${20} / 100)) $name"
+    done <<EOF
+$files
+EOF
+  done </proc/locks
+}
+"#;
+
+/// A lock of apt's or dpkg's, and the process that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub path: String,
+    pub pid: u32,
+    /// How long the process has been running.
+    pub seconds: u64,
+    pub name: String,
+}
+
+/// What dpkg has not finished, and who is at work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dpkg {
+    /// dpkg's journal holds changes that were not taken over.
+    pub interrupted: bool,
+    /// Packages that are neither installed nor removed, and how far they came.
+    pub unfinished: Vec<(String, String)>,
+    pub holders: Vec<Holder>,
+}
+
+impl Dpkg {
+    pub const PROBE: &str = "dpkg";
+
+    /// Whoever works with packages now. (apt-get takes several locks: it is one holder.)
+    fn holder(&self) -> Option<&Holder> {
+        self.holders.iter().max_by_key(|holder| holder.seconds)
+    }
+
+    /// Whether packages are changed now; fetching the lists of packages changes none.
+    fn is_at_work(&self) -> bool {
+        let dpkgs = |holder: &Holder| holder.path.starts_with("/var/lib/dpkg/");
+        self.holders.iter().any(dpkgs)
+    }
+}
+
+impl Fact for Dpkg {
+    fn probes(_: &Workshop) -> Vec<Probe> {
+        // Locks are read on both sides of the state: who took or dropped one in between is seen once.
+        let fragment = format!(
+            r#"{LOCKS}locks
+[ -d /var/lib/dpkg/updates ] || exit 1
+for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || {{ echo journal; break; }}; done
+grep -B1 -E '^Status: .* (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$' /var/lib/dpkg/status || [ $? -eq 1 ] || exit 1
+locks
+echo end"#
+        );
+        vec![Probe::new(Self::PROBE, Question::Login(fragment))]
+    }
+
+    fn observe(records: &Records) -> Observed<Self> {
+        let text = records.text(Self::PROBE)?;
+        let garbled = || Unobserved(format!("dpkg's state is not understood: {text}"));
+        if text.lines().last() != Some("end") {
+            return Err(garbled());
+        }
+        let mut found = Self::default();
+        let mut package = "";
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["journal"] => found.interrupted = true,
+                ["Package:", name] => package = name,
+                ["Status:", .., state] if !package.is_empty() => {
+                    found
+                        .unfinished
+                        .push((package.to_owned(), state.to_owned()));
+                }
+                ["lock", path, pid, seconds, ..] => {
+                    let holder = Holder {
+                        path: path.to_owned(),
+                        pid: pid.parse().map_err(|_| garbled())?,
+                        seconds: seconds.parse().map_err(|_| garbled())?,
+                        name: words[4..].join(" "),
+                    };
+                    let known =
+                        |other: &Holder| (&other.path, other.pid) == (&holder.path, holder.pid);
+                    if !found.holders.iter().any(known) {
+                        found.holders.push(holder);
+                    }
+                }
+                // What stands between two packages that grep found.
+                ["--"] | ["end"] => {}
+                _ => return Err(garbled()),
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// Packages in states that dpkg has to lead to an end.
+    Interrupted(Vec<(String, String)>),
+    /// Something has to be installed, and somebody else is at it.
+    Busy(Holder),
+    /// At work for so long that it waits for an answer.
+    Stuck(Holder),
+}
+
+impl Resource for AptState {
+    type Drift = Drift;
+
+    fn checks(&self) -> &'static [Check] {
+        CHECKS
+    }
+
+    fn probes(&self, workshop: &Workshop) -> Vec<Probe> {
+        Dpkg::probes(workshop)
+    }
+
+    fn diff(&self, check: &Check, context: Context, facts: &Facts) -> State<Drift> {
+        let dpkg = observed!(facts, Dpkg);
+        match check.id {
+            "box.apt.dpkg" => diff_dpkg(dpkg),
+            _ => diff_lock(&dpkg, context, facts),
+        }
+    }
+
+    fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
+        match drift {
+            Drift::Interrupted(unfinished) => Judgement {
+                status: Status::Fail,
+                summary: if unfinished.is_empty() {
+                    "dpkg was interrupted in the middle of its work".to_owned()
+                } else {
+                    format!("dpkg was interrupted: {}", told(unfinished))
+                },
+                remedy: Some(Remedy {
+                    text: "Have it finish its work".to_owned(),
+                    commands: vec![
+                        context.in_box("sudo DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a"),
+                        context.in_box("sudo DEBIAN_FRONTEND=noninteractive apt-get -f -y install"),
+                    ],
+                    by: By::You,
+                }),
+            },
+            Drift::Busy(holder) => Judgement {
+                status: Status::Warn,
+                summary: format!("{}, and there are packages to be installed", at_work(holder)),
+                remedy: Some(Remedy {
+                    text: "Wait for it: after a start, the box often brings itself up to date. Never delete a lock file"
+                        .to_owned(),
+                    commands: vec![format!("dwenv provision --target {}", context.target)],
+                    by: By::You,
+                }),
+            },
+            Drift::Stuck(holder) => Judgement {
+                status: Status::Warn,
+                summary: format!("{}: perhaps it waits for an answer", at_work(holder)),
+                remedy: Some(Remedy {
+                    text: "Look in which terminal it was started, and answer it there; a restart of the box ends it too"
+                        .to_owned(),
+                    commands: vec![context.in_box(&format!("ps -o pid,tty,user,lstart,args -p {}", holder.pid))],
+                    by: By::You,
+                }),
+            },
+        }
+    }
+
+    fn plan(&self, _: Context, _: &Facts, drift: &Drift) -> Plan {
+        match drift {
+            Drift::Interrupted(_) => {
+                Plan::script("Finish the work of dpkg", apt::finish_script())
+            }
+            Drift::Busy(_) => Plan::script(
+                "Wait until apt is free",
+                format!(
+                    "{LOCKS}tries=300\n\
+                     until holders=$(locks); [ -z \"$holders\" ]; do\n  \
+                     tries=$((tries - 1)); [ $tries -gt 0 ] || {{ echo \"$holders\"; exit 1; }}\n  sleep 1\n\
+                     done"
+                ),
+            )
+            .unattended(),
+            Drift::Stuck(holder) => Plan::leave(format!(
+                "{} (pid {}) is somebody's, and dwenv ends no process that it did not start",
+                holder.name, holder.pid
+            )),
+        }
+    }
+
+    fn predict(&self, _: Context, facts: &Facts, drift: &Drift) {
+        facts.predict::<Dpkg>(|dpkg| match drift {
+            Drift::Interrupted(_) => {
+                dpkg.interrupted = false;
+                dpkg.unfinished.clear();
+            }
+            Drift::Busy(_) => dpkg.holders.clear(),
+            Drift::Stuck(_) => {}
+        });
+    }
+}
+
+fn diff_dpkg(dpkg: Dpkg) -> State<Drift> {
+    if dpkg.is_at_work() {
+        // What it has in hand is unfinished, and no fault.
+        return State::AsDeclared(
+            dpkg.holder()
+                .map_or_else(String::new, |holder| at_work(holder)),
+        );
+    }
+    if dpkg.interrupted || !dpkg.unfinished.is_empty() {
+        State::Drifted(Drift::Interrupted(dpkg.unfinished))
+    } else {
+        State::AsDeclared("nothing is unfinished".to_owned())
+    }
+}
+
+fn diff_lock(dpkg: &Dpkg, context: Context, facts: &Facts) -> State<Drift> {
+    match dpkg.holder() {
+        None => State::AsDeclared("no lock is held".to_owned()),
+        Some(holder) if holder.seconds >= STUCK_AFTER => {
+            State::Drifted(Drift::Stuck(holder.clone()))
+        }
+        Some(holder) if lacks_packages(context, facts) => {
+            State::Drifted(Drift::Busy(holder.clone()))
+        }
+        Some(holder) => {
+            State::AsDeclared(format!("{}; nothing has to be installed", at_work(holder)))
+        }
+    }
+}
+
+/// Whether a check that looks at packages does not hold: then apt will be needed.
+pub fn lacks_packages(context: Context, facts: &Facts) -> bool {
+    let checks = ALL
+        .iter()
+        .flat_map(|kind| kind.checks().iter().map(move |check| (kind, check)));
+    let mut of_packages = checks
+        .filter(|(_, check)| check.probe == Packages::PROBE)
+        .filter(|(kind, check)| kind.applies(check, context));
+    of_packages.any(|(kind, check)| matches!(kind.judge(check, context, facts), State::Drifted(_)))
+}
+
+fn at_work(holder: &Holder) -> String {
+    format!(
+        "{} (pid {}) holds {}, at work for {}",
+        holder.name,
+        holder.pid,
+        holder.path,
+        super::system::span(holder.seconds)
+    )
+}
+
+/// The first few packages and their states.
+fn told(unfinished: &[(String, String)]) -> String {
+    const SHOWN: usize = 4;
+    let mut told: Vec<String> = unfinished
+        .iter()
+        .take(SHOWN)
+        .map(|(package, state)| format!("{package} is {state}"))
+        .collect();
+    if unfinished.len() > SHOWN {
+        told.push(format!("{} more", unfinished.len() - SHOWN));
+    }
+    told.join(", ")
+}
