@@ -243,10 +243,7 @@ impl Resource for AptState {
 fn diff_dpkg(dpkg: Dpkg) -> State<Drift> {
     if dpkg.is_at_work() {
         // What it has in hand is unfinished, and no fault.
-        return State::AsDeclared(
-            dpkg.holder()
-                .map_or_else(String::new, |holder| at_work(holder)),
-        );
+        return State::AsDeclared(dpkg.holder().map_or_else(String::new, at_work));
     }
     if dpkg.interrupted || !dpkg.unfinished.is_empty() {
         State::Drifted(Drift::Interrupted(dpkg.unfinished))

@@ -288,6 +288,23 @@ pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static st
         // Whichever package is missing, apt is what should have brought it.
         (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
         ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        // A box that VirtualBox cannot start does not answer.
+        ("box.ssh", _, Status::Unknown) => &[
+            "laptop.architecture",
+            "laptop.virtualisation",
+            "laptop.secure-boot",
+            "laptop.kernel-modules",
+            "laptop.kvm",
+            "laptop.owner",
+            "laptop.project-folder",
+            "laptop.vagrant-home",
+            "laptop.disk",
+            "laptop.hostonly-range",
+            "laptop.hostonly-overlap",
+            "laptop.excluded-ports",
+            "laptop.port.8080",
+            "laptop.port.5432",
+        ],
         _ => &[],
     }
 }
@@ -324,7 +341,7 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
             let waits_for = |need: &&str| waiting.iter().any(|other| other.id == *need);
             let reasons = [Status::Fail, Status::Unknown].map(|status| explained_by(check, status));
             let mut before = check.needs.iter().chain(reasons.into_iter().flatten());
-            !before.any(|other| waits_for(&other))
+            !before.any(waits_for)
         });
         // A circle of needs would be a fault in the list above; a test holds that there is none.
         ordered.push(waiting.remove(free.unwrap_or(0)));

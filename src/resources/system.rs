@@ -18,20 +18,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.ssh",
         title: "The box answers over SSH",
-        needs: &[
-            "laptop.vagrant",
-            "laptop.virtualbox",
-            "laptop.architecture",
-            "laptop.virtualisation",
-            "laptop.kernel-modules",
-            "laptop.kvm",
-            "laptop.hostonly-range",
-            "laptop.hostonly-overlap",
-            "laptop.port.8080",
-            "laptop.port.5432",
-            "laptop.owner",
-            "laptop.project-folder",
-        ],
+        needs: &["laptop.vagrant", "laptop.virtualbox"],
         probe: Connection::PROBE,
     },
     Check {

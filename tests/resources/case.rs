@@ -34,11 +34,11 @@ struct Written {
     /// `ssh`, `sandbox`, or Vagrant's provider such as `virtualbox`.
     #[serde(default = "sandbox")]
     provider: String,
-    #[serde(default)]
-    edits: Vec<Edit>,
-    /// Whether the deep probes were asked too.
+    /// Whether the answers to the deep probes are among the records.
     #[serde(default)]
     deep: bool,
+    #[serde(default)]
+    edits: Vec<Edit>,
     /// A `config.toml`; nothing: the declaration inside the program.
     #[serde(default)]
     config: String,

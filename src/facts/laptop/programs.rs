@@ -96,7 +96,12 @@ pub async fn run(
             if logs || !finished.status.success() {
                 output.push_str(&finished.stderr);
             }
-            output.truncate(output.floor_char_boundary(LONGEST));
+            if let Some(end) = (0..=LONGEST)
+                .rev()
+                .find(|end| output.is_char_boundary(*end))
+            {
+                output.truncate(end);
+            }
             Record {
                 status: RecordStatus::Done(finished.status.code().unwrap_or(-1)),
                 ..Record::done(output)

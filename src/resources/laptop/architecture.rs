@@ -56,14 +56,7 @@ impl Processor {
 pub fn processor(laptop: Os, facts: &Facts) -> Observed<Option<Processor>> {
     let Here(here) = facts.get::<Here>().as_ref().clone()?;
     let is_arm = match laptop {
-        Os::MacOs => {
-            facts
-                .get::<Sysctl>()
-                .as_ref()
-                .clone()?
-                .get("hw.optional.arm64")
-                == Some(1)
-        }
+        Os::MacOs => facts.get::<Sysctl>().as_ref().clone()?.is_apple_silicon()?,
         Os::Windows => {
             let variables = facts.get::<Variables>().as_ref().clone()?;
             ["PROCESSOR_ARCHITECTURE", "PROCESSOR_ARCHITEW6432"]

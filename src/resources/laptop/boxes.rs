@@ -1,7 +1,7 @@
 //! The box, downloaded before the day, and for the right processor.
 
 use super::architecture::{Processor, processor};
-use super::common::{Kept, RUBY, not_understood};
+use super::common::{Kept, RUBY, lines, not_understood};
 use super::{Check, Context, Judgement, LaptopKind, State, When, Wrong};
 use crate::facts::probe::{Ask, LaptopQuestion};
 use crate::facts::{Fact, Facts, Probe, Question};
@@ -52,7 +52,7 @@ fn look(_: &Check, context: Context, facts: &Facts) -> State<Judgement> {
     if matches!(facts.get::<Kept>().as_ref(), Ok(kept) if kept.has_machine()) {
         return State::AsDeclared("the box is made already".to_owned());
     }
-    let text = match facts.records().text(PROBE) {
+    let text = match lines(facts.records(), PROBE) {
         Ok(text) => text,
         Err(unobserved) => return State::from(&unobserved),
     };
@@ -123,5 +123,6 @@ fn read(text: &str) -> Option<Vec<Downloaded>> {
             _ => {}
         }
     }
-    is_answer.then_some(boxes)
+    let is_whole = |it: &Downloaded| !it.provider.is_empty() && !it.version.is_empty();
+    (is_answer && boxes.iter().all(is_whole)).then_some(boxes)
 }

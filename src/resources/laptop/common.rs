@@ -55,6 +55,16 @@ pub fn said<'a>(records: &'a Records, probe: &str) -> Observed<(i32, &'a str)> {
     }
 }
 
+/// The lines of a program that ran to its end successfully, the last one whole.
+pub fn lines<'a>(records: &'a Records, probe: &str) -> Observed<&'a str> {
+    let text = records.text(probe)?;
+    if text.is_empty() || text.ends_with('\n') {
+        Ok(text)
+    } else {
+        Err(not_understood("an answer without an end", text))
+    }
+}
+
 pub fn not_understood(what: &str, text: &str) -> Unobserved {
     let shown: String = text.trim().chars().take(80).collect();
     Unobserved(format!("{what} is not understood: {shown}"))
@@ -175,13 +185,27 @@ impl Fact for Computer {
 
 /// What macOS' kernel says of the computer: `kern.hv_support: 1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sysctl(BTreeMap<String, u64>);
+pub struct Sysctl {
+    values: BTreeMap<String, u64>,
+    /// The names that it says it does not know.
+    unknown: String,
+}
 
 impl Sysctl {
     pub const PROBE: &str = "laptop.sysctl";
 
     pub fn get(&self, name: &str) -> Option<u64> {
-        self.0.get(name).copied()
+        self.values.get(name).copied()
+    }
+
+    /// Whether the processor is Apple's own; an Intel Mac complains that it does not know the name.
+    pub fn is_apple_silicon(&self) -> Observed<bool> {
+        const NAME: &str = "hw.optional.arm64";
+        match self.get(NAME) {
+            Some(value) => Ok(value == 1),
+            None if self.unknown.contains(NAME) => Ok(false),
+            None => Err(Unobserved(format!("sysctl does not tell {NAME}"))),
+        }
     }
 }
 
@@ -194,6 +218,9 @@ impl Fact for Sysctl {
 
     fn observe(records: &Records) -> Observed<Self> {
         let (_, text) = said(records, Self::PROBE)?;
+        if !text.ends_with('\n') {
+            return Err(not_understood("sysctl's answer", text));
+        }
         let values: BTreeMap<String, u64> = text
             .lines()
             .filter_map(|line| {
@@ -204,7 +231,14 @@ impl Fact for Sysctl {
         if values.is_empty() {
             return Err(not_understood("sysctl's answer", text));
         }
-        Ok(Self(values))
+        let unknown: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("unknown oid"))
+            .collect();
+        Ok(Self {
+            values,
+            unknown: unknown.join("\n"),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::common::{Here, gigabytes, list, not_understood, powershell, program, said};
+use super::common::{Here, gigabytes, lines, list, not_understood, powershell, program, said};
 use super::{
     Check, Context, Judgement, KNOWN, LaptopKind, State, When, Wrong, box_answers, proved,
 };
@@ -79,10 +79,12 @@ impl Disks {
         match laptop {
             Os::Windows => windows(records, &facts.get::<Here>().as_ref().clone()?),
             Os::MacOs => {
-                let mounts = records.text(MOUNTS)?;
+                let mounts = lines(records, MOUNTS)?;
                 unix(records, |device, _| mac_type(mounts, device))
             }
-            Os::Linux | Os::Other => unix(records, |_, kind| Some(kind.to_owned())),
+            Os::Linux | Os::Other => unix(records, |_, kind| {
+                (!kind.is_empty()).then(|| kind.to_owned())
+            }),
         }
     }
 }
@@ -120,7 +122,9 @@ fn unix(records: &Records, kind: impl Fn(&str, &str) -> Option<String>) -> Obser
         };
         let type_word = share.checked_sub(4).and_then(|at| words.get(at));
         let file_system = kind(words[0], type_word.copied().unwrap_or_default());
-        let file_system = file_system.unwrap_or_default().to_lowercase();
+        let Some(file_system) = file_system.map(|name| name.to_lowercase()) else {
+            return Err(not_understood("the type of the file system", line));
+        };
         disks.insert(
             folder,
             Lies {

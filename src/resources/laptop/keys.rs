@@ -1,6 +1,6 @@
 //! Whose Vagrant's files are, and who else may read the private key.
 
-use super::common::{Kept, not_understood, program, said};
+use super::common::{Here, Kept, lines, not_understood, program};
 use super::{Check, Context, Judgement, KNOWN, LaptopKind, State, UNIX, When, Wrong, quoted};
 use crate::facts::{Fact, Facts, Probe};
 use crate::resources::observed;
@@ -40,7 +40,7 @@ pub const OWNER_KIND: LaptopKind = LaptopKind {
 };
 
 fn probes(workshop: &Workshop) -> Vec<Probe> {
-    let mut probes = Kept::probes(workshop);
+    let mut probes = [Here::probes(workshop), Kept::probes(workshop)].concat();
     probes.push(program(UID, UNIX, "id", &["-u"]));
     probes.push(program(ACL, &[Os::Windows], "icacls", &["{private_key}"]));
     probes
@@ -133,14 +133,14 @@ fn is_everybody(entry: &str) -> bool {
     .any(|group| entry.contains(group))
 }
 
-fn look_at_owner(_: &Check, _: Context, facts: &Facts) -> State<Judgement> {
+fn look_at_owner(_: &Check, context: Context, facts: &Facts) -> State<Judgement> {
+    let Here(here) = observed!(facts, Here);
     let Kept(files) = observed!(facts, Kept);
-    let uid: u32 = match said(facts.records(), UID) {
-        Ok((0, text)) => match text.trim().parse() {
+    let uid: u32 = match lines(facts.records(), UID) {
+        Ok(text) => match text.trim().parse() {
             Ok(uid) => uid,
             Err(_) => return State::from(&not_understood("id's answer", text)),
         },
-        Ok((_, text)) => return State::from(&not_understood("id's answer", text)),
         Err(unobserved) => return State::from(&unobserved),
     };
     let creator = files.iter().find_map(|file| {
@@ -162,7 +162,11 @@ fn look_at_owner(_: &Check, _: Context, facts: &Facts) -> State<Judgement> {
         return State::AsDeclared("yours".to_owned());
     };
     Wrong::fail(why)
-        .text("Somebody once ran `sudo vagrant`. In the workshop's folder take the files back; a machine that another user made has to be made anew, by that user's `vagrant destroy` and your `dwenv up`")
-        .command("sudo chown -R \"$(id -u)\" .vagrant ~/.vagrant.d")
+        .text("Somebody once ran `sudo vagrant`. Take the files back; a machine that another user made has to be made anew, by that user's `vagrant destroy` and your `dwenv up`")
+        .command(format!(
+            "sudo chown -R {uid} {} {}",
+            quoted(context.laptop, &format!("{}/.vagrant", here.project)),
+            quoted(context.laptop, &here.vagrant_home)
+        ))
         .drifted()
 }

@@ -1,6 +1,6 @@
 //! Memory for the box beside what the laptop already does.
 
-use super::common::{Computer, Files, Sysctl, content, gigabytes, not_understood, program};
+use super::common::{Computer, Files, Sysctl, content, gigabytes, lines, not_understood, program};
 use super::{
     Check, Context, Judgement, KNOWN, LaptopKind, State, When, Wrong, box_answers, proved,
 };
@@ -71,7 +71,7 @@ fn free_kb(laptop: Os, facts: &Facts) -> Observed<u64> {
         }
         Os::MacOs => {
             let page = facts.get::<Sysctl>().as_ref().clone()?.get("hw.pagesize");
-            let text = facts.records().text(MAC_PROBE)?;
+            let text = lines(facts.records(), MAC_PROBE)?;
             mac_pages(text)
                 .zip(page)
                 .map(|(pages, page)| pages * page / 1024)

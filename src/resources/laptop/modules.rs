@@ -1,6 +1,6 @@
 //! VirtualBox's own kernel modules: built for the running kernel, allowed, loaded.
 
-use super::common::{Files, Here, content, is_there, program, said, virtualbox};
+use super::common::{Files, Here, content, is_there, lines, program, said, virtualbox};
 use super::{
     Check, Context, Judgement, LINUX, LaptopKind, MAC, State, UNIX, When, Wrong, box_answers,
     proved,
@@ -166,13 +166,13 @@ fn look(_: &Check, context: Context, facts: &Facts) -> State<Judgement> {
 }
 
 fn not_built(module: &Module, release: &str) -> State<Judgement> {
-    let why = if module.has_headers {
-        "was not built for"
+    let headers = if module.has_headers {
+        ""
     } else {
-        "was not built for, as its headers are missing,"
+        ", whose headers are missing"
     };
     let wrong = Wrong::fail(format!(
-        "VirtualBox's kernel module {why} the kernel that runs, {release}"
+        "VirtualBox's kernel module was not built for the kernel that runs, {release}{headers}"
     ));
     if module.is_like(&["nixos"]) {
         return wrong
@@ -222,7 +222,7 @@ fn look_at_mac(facts: &Facts) -> State<Judgement> {
         Some(_) => {}
         None => return State::Unknown("VirtualBox's version is not known".to_owned()),
     }
-    let text = match facts.records().text(KEXTS) {
+    let text = match lines(facts.records(), KEXTS) {
         Ok(text) => text,
         Err(unobserved) => return State::from(&unobserved),
     };

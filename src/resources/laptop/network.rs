@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 
-use super::common::{Files, content, not_understood, powershell, program};
+use super::common::{Files, content, lines, not_understood, powershell, program};
 use crate::facts::probe::Ask;
 use crate::facts::{Facts, Observed, Probe, Records};
 use crate::target::laptop::Os;
@@ -88,8 +88,8 @@ pub fn addresses(laptop: Os, facts: &Facts) -> Observed<Vec<Via>> {
     let records = facts.records();
     let found = match laptop {
         Os::Windows => windows(records)?.addresses(),
-        Os::MacOs => mac_addresses(records.text(ADDRESSES)?),
-        Os::Linux | Os::Other => linux_addresses(records.text(ADDRESSES)?),
+        Os::MacOs => mac_addresses(lines(records, ADDRESSES)?),
+        Os::Linux | Os::Other => linux_addresses(lines(records, ADDRESSES)?),
     };
     // A laptop has at least the address of itself.
     match found {
@@ -105,7 +105,7 @@ pub fn routes(laptop: Os, facts: &Facts) -> Observed<Vec<Via>> {
     let records = facts.records();
     let found = match laptop {
         Os::Windows => windows(records)?.routes(),
-        Os::MacOs => mac_routes(records.text(ROUTES)?),
+        Os::MacOs => mac_routes(lines(records, ROUTES)?),
         Os::Linux | Os::Other => {
             let files: Files = records.json(ROUTES)?;
             linux_routes(content(&files, ROUTE_FILE)?)
@@ -165,7 +165,7 @@ fn linux_routes(text: &str) -> Option<Vec<Via>> {
         .collect()
 }
 
-/// `vboxnet0: flags=8943<UP,…>` and below it `	inet 192.168.33.1 netmask 0xffffff00 broadcast …`
+/// `vboxnet0: flags=8943<UP,…>` and below it `inet 192.168.33.1 netmask 0xffffff00 broadcast …`
 fn mac_addresses(text: &str) -> Option<Vec<Via>> {
     let mut interface = None;
     let mut found = Vec::new();

@@ -148,7 +148,6 @@ fn look(check: &Check, context: Context, facts: &Facts) -> State<Judgement> {
 }
 
 fn held(port: u16, context: Context, facts: &Facts) -> State<Judgement> {
-    let has_machine = matches!(facts.get::<Kept>().as_ref(), Ok(kept) if kept.has_machine());
     let holder = match holder(port, context.laptop, facts) {
         Ok(Some(holder)) => holder,
         // Others' processes are not shown to everybody, nor those of another namespace.
@@ -162,6 +161,10 @@ fn held(port: u16, context: Context, facts: &Facts) -> State<Judgement> {
         }
     };
     let Holder { name, pid } = &holder;
+    let has_machine = match facts.get::<Kept>().as_ref() {
+        Err(unobserved) if holder.is_virtualbox() => return State::from(unobserved),
+        kept => matches!(kept, Ok(kept) if kept.has_machine()),
+    };
     if holder.is_virtualbox() && has_machine {
         return State::AsDeclared(format!("{port} leads to the box, by {name} (pid {pid})"));
     }

@@ -1,8 +1,8 @@
 //! Proxies: that what is on the laptop itself, and the box, is not sought through them.
 
-use super::common::{Variables, program};
+use super::common::{Variables, lines, not_understood, program};
 use super::{Check, Context, Judgement, LaptopKind, MAC, State, WINDOWS, When, Wrong};
-use crate::facts::{Fact, Facts, Probe};
+use crate::facts::{Fact, Facts, Observed, Probe};
 use crate::resources::observed;
 use crate::target::laptop::Os;
 use crate::workshop::Workshop;
@@ -40,11 +40,12 @@ fn look(_: &Check, context: Context, facts: &Facts) -> State<Judgement> {
     let ip = context.workshop.machine.ip.to_string();
     let Some(proxy) = proxy else {
         return match system_proxy(context.laptop, facts) {
-            None => State::AsDeclared("there is none".to_owned()),
-            Some(proxy) => Wrong::warn(format!(
+            Err(unobserved) => State::from(&unobserved),
+            Ok(None) => State::AsDeclared("there is none".to_owned()),
+            Ok(Some(proxy)) => Wrong::warn(format!(
                 "The system has a proxy for browsers ({proxy}) that Vagrant does not know of: the box may not be downloaded"
             ))
-            .text("Tell Vagrant of it, then open a new terminal")
+            .text(format!("Tell Vagrant of it, {}", for_good(context.laptop)))
             .command(set(context.laptop, "https_proxy", &format!("http://{proxy}")))
             .command(set(context.laptop, "no_proxy", &format!("localhost,127.0.0.1,{ip}")))
             .drifted(),
@@ -67,7 +68,7 @@ fn look(_: &Check, context: Context, facts: &Facts) -> State<Judgement> {
         "The proxy {proxy} is also asked for {}, which it cannot reach",
         missing.join(", ")
     ))
-    .text("Except them, then open a new terminal")
+    .text(format!("Except them, {}", for_good(context.laptop)))
     .command(set(context.laptop, "no_proxy", &whole.join(",")))
     .drifted()
 }
@@ -94,31 +95,49 @@ fn set(laptop: Os, name: &str, value: &str) -> String {
 }
 
 /// The proxy that browsers take from the system.
-fn system_proxy(laptop: Os, facts: &Facts) -> Option<String> {
-    match laptop {
+fn system_proxy(laptop: Os, facts: &Facts) -> Observed<Option<String>> {
+    let records = facts.records();
+    Ok(match laptop {
         // `    ProxyEnable    REG_DWORD    0x1` and `    ProxyServer    REG_SZ    proxy:3128`
         Os::Windows => {
-            let text = facts.records().text(REGISTRY).ok()?;
+            let text = lines(records, REGISTRY)?;
             let value = |name: &str| {
                 text.lines().find_map(|line| {
                     let mut words = line.split_whitespace();
                     (words.next()? == name).then(|| words.nth(1)).flatten()
                 })
             };
-            (value("ProxyEnable")? == "0x1").then(|| value("ProxyServer").map(str::to_owned))?
+            if !text.contains("HKEY_CURRENT_USER") {
+                return Err(not_understood("reg's answer", text));
+            }
+            let server = value("ProxyServer").filter(|_| value("ProxyEnable") == Some("0x1"));
+            server.map(str::to_owned)
         }
         // `  HTTPSEnable : 1`, `  HTTPSProxy : proxy`, `  HTTPSPort : 3128`
         Os::MacOs => {
-            let text = facts.records().text(SCUTIL).ok()?;
+            let text = lines(records, SCUTIL)?;
             let value = |name: &str| {
                 text.lines().find_map(|line| {
                     let (key, value) = line.split_once(" : ")?;
                     (key.trim() == name).then_some(value.trim())
                 })
             };
-            (value("HTTPSEnable")? == "1")
-                .then(|| Some(format!("{}:{}", value("HTTPSProxy")?, value("HTTPSPort")?)))?
+            if !text.contains("<dictionary>") {
+                return Err(not_understood("scutil's answer", text));
+            }
+            let address = value("HTTPSProxy").zip(value("HTTPSPort"));
+            address
+                .filter(|_| value("HTTPSEnable") == Some("1"))
+                .map(|(host, port)| format!("{host}:{port}"))
         }
         Os::Linux | Os::Other => None,
+    })
+}
+
+/// Where a variable is set for good.
+fn for_good(laptop: Os) -> &'static str {
+    match laptop {
+        Os::Windows => "then open a new terminal",
+        _ => "in this terminal, and write the same into ~/.profile for the next ones",
     }
 }
