@@ -6,7 +6,7 @@
 #     tests/windows/run.sh check     only compile for Windows, tests too: quick once the cache is there
 #
 # The Debian that compiles, the compiled crates and Wine's folder are kept in $DWENV_WINDOWS_CACHE, by default
-# ~/.cache/dwenv/windows: 6 GB. The first run takes 12 minutes on two cores, most of it OpenSSL and the
+# ~/.cache/dwenv/windows: 4.5 GB. The first run takes a quarter of an hour on two cores, most of it OpenSSL and the
 # standard library, later ones as long as dwenv itself compiles.
 set -euo pipefail
 
