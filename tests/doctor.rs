@@ -1,5 +1,7 @@
 //! Doctor's command line and its formats: what is selected, saved, judged elsewhere, shared and told.
 
+// Shared with the commands' tests, which use all of it.
+#[allow(dead_code)]
 #[path = "commands/place.rs"]
 mod place;
 mod doctor {
