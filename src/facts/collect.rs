@@ -233,3 +233,34 @@ pub fn seconds_since_1970() -> u64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::facts::Fact;
+    use crate::resources::postgres::facts::RoleLogin;
+    use crate::transport::fake::{Answer, FakeBox};
+    use crate::workshop::Workshop;
+
+    /// A client over a tunnel knows no deadline of its own, so the probe's has to end it.
+    #[tokio::test]
+    async fn a_login_to_a_stranger_that_says_nothing_ends_before_other_probes_and_is_tried_once() {
+        let strangers = Arc::new(Mutex::new(Vec::new()));
+        let kept = strangers.clone();
+        let transport = FakeBox::new(|_, _| Answer::ok("")).tunnels(move |_| {
+            let (ours, theirs) = tokio::io::duplex(1024);
+            kept.lock().unwrap().push(theirs);
+            Ok(ours)
+        });
+        let mut probes = RoleLogin::probes(&Workshop::builtin().unwrap());
+        let usual = Probe::new("usual", Question::Docker).deadline;
+        assert!(probes[0].deadline < usual);
+        probes[0].deadline = Duration::from_millis(1);
+        let records = over(Arc::new(transport), &probes, &[]).await;
+        let login = records.get(RoleLogin::PROBE).unwrap();
+        assert_eq!(login.status, RecordStatus::TimedOut);
+        assert_eq!(strangers.lock().unwrap().len(), 1);
+    }
+}

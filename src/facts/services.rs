@@ -198,6 +198,7 @@ pub(super) fn login_as(role: &str, database: &str, password: &Password) -> tokio
         .dbname(database)
         .password(password.reveal())
         .application_name("dwenv");
+    // How long that may take is the probe's own deadline: over a tunnel the client has none.
     config
 }
 

@@ -111,7 +111,9 @@ fn move_networks(facts: &Facts) -> Plan {
     }]);
     Plan::script_reading(
         "Give Docker's networks addresses of their own, and start the daemon again",
-        format!("{write}systemctl restart {UNIT}"),
+        format!(
+            "{write}systemctl reset-failed {UNIT} 2>/dev/null || true\nsystemctl restart {UNIT}"
+        ),
         stdin,
     )
     .showing(vec![shown])

@@ -174,12 +174,24 @@ impl Clusters {
 
 /// Sets `version`, `name` and `port` of one cluster from the path `$conf` of its configuration.
 ///
-/// As PostgreSQL reads it: the last line wins, those of `conf.d` come later, and what `ALTER SYSTEM` wrote
-/// comes last.
+/// As PostgreSQL reads it: the last line wins, the files of `conf.d` stand where they are included, and what
+/// `ALTER SYSTEM` wrote comes last. One program is started for it where `conf.d` is empty.
 pub const READ_CLUSTER: &str = r#"  folder=${conf%/*}; name=${folder##*/}; version=${folder#/etc/postgresql/}; version=${version%/*}
-  port=$(sed -n "s/^[[:space:]]*port[[:space:]=]\{1,\}'\{0,1\}\([0-9]\{1,\}\).*/\1/p" "$conf" \
-    "$folder"/conf.d/*.conf "/var/lib/postgresql/$version/$name/postgresql.auto.conf" 2>/dev/null || true)
-  port=${port##*[!0-9]}; port=${port:-5432}
+  ports="s/^[[:space:]]*port[[:space:]=]\{1,\}'\{0,1\}\([0-9]\{1,\}\).*/\1/p"
+  lines=$(sed -n -e "$ports" -e 's/^[[:space:]]*include_dir.*/conf.d/p' "$conf")
+  port=${lines##*[!0-9]}
+  if [ -z "$port" ]; then
+    for file in "$folder"/conf.d/*.conf; do
+      [ -e "$file" ] || continue
+      found=$(sed -n "$ports" "$file"); port=${found##*[!0-9]}${found:+ }$port; port=${port%% *}
+    done
+    lines=${lines%conf.d}; lines=${lines%?}; port=${port:-${lines##*[!0-9]}}
+  fi
+  auto=/var/lib/postgresql/$version/$name/postgresql.auto.conf
+  [ ! -r "$auto" ] || while read -r word _ value _; do
+    [ "$word" != port ] || { port=${value#\'}; port=${port%\'}; }
+  done <"$auto"
+  port=${port:-5432}
 "#;
 
 /// Lists every cluster, one line each.
@@ -232,11 +244,11 @@ impl Fact for Clusters {
                 clusters.server = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("tables ") {
                 tables = Some(serde_json::from_str(json).map_err(garbled)?);
+            } else if let Some(json) = line.strip_prefix("collations ") {
+                outdated = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if line.starts_with("setpriv: ") {
                 // Not a word of psql's: it was not there to be started.
                 return Err(Unobserved(format!("psql cannot be asked: {line}")));
-            } else if let Some(json) = line.strip_prefix("collations ") {
-                outdated = Some(serde_json::from_str(json).map_err(garbled)?);
             } else {
                 clusters.said.push_str(line);
                 clusters.said.push('\n');

@@ -53,7 +53,7 @@ const LOOK_AT_FILES: &str = r#"  data=$(sed -n "s/^[[:space:]]*data_directory[[:
   fi
   start=$(systemctl show -p InvocationID --value "postgresql@$version-$name")
   [ -z "$start" ] || journalctl -q --no-pager -o cat -n 200 _SYSTEMD_INVOCATION_ID="$start" |
-    grep -E 'FATAL|PANIC|^Error:|could not|[Cc]annot|must |in file ".*" line' | grep -v 'could not start server' |
+    grep -E 'FATAL|PANIC|^Error:|could not|[Cc]annot|must |in file ".*" line' | grep -v 'pg_ctl' |
     head -n 1 | sed 's/^/said /'
 done
 true"#;

@@ -190,7 +190,14 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
                 in_box(&restart(&cluster.unit())),
             ),
         },
-        Drift::DataModes { .. } => you("Give the folder back to PostgreSQL", provision()),
+        Drift::DataModes { folder, .. } => you(
+            "Give the folder back to PostgreSQL, and start it",
+            in_box(&[
+                format!("sudo chown postgres:postgres {}", quote::sh(folder)),
+                format!("sudo chmod 700 {}", quote::sh(folder)),
+                "sudo systemctl restart postgresql".to_owned(),
+            ]),
+        ),
         Drift::DataHeld { folder, .. } => you(
             "Set the lock aside, which a PostgreSQL that was cut off left behind, and start it",
             in_box(&[

@@ -35,6 +35,19 @@ done
     )
 }
 
+/// Where other lines than the first give the port, these give the declared one as well; the files as they
+/// were are kept beside.
+fn last_word(port: u16, cluster: &Cluster) -> String {
+    format!(
+        "conf={conf}\n{READ_CLUSTER}\
+         [ ! -e \"$auto\" ] || sed -i '/^port *=/d' \"$auto\"\n\
+         [ \"$port\" = {port} ] || for file in \"$conf\" \"$folder\"/conf.d/*.conf; do\n\
+         \x20 [ ! -e \"$file\" ] || sed -i.aside 's/^\\([[:space:]]*port\\)[[:space:]=].*/\\1 = {port}/' \"$file\"\n\
+         done\n",
+        conf = quote::sh(&format!("{}/postgresql.conf", cluster.folder()))
+    )
+}
+
 /// psql in a script of a change: stops at the first error.
 fn psql(port: u16, database: &str) -> String {
     // A transaction that somebody left open would hold up the change, and everybody behind it.
@@ -96,8 +109,9 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             Plan::script(
                 format!("Give PostgreSQL's cluster the port {port}"),
                 format!(
-                    "pg_conftool {version} {name} set port {port}\n\
-                     systemctl enable postgresql\nsystemctl restart postgresql@{version}-{name}"
+                    "pg_conftool {version} {name} set port {port}\n{}\
+                     systemctl enable postgresql\nsystemctl restart postgresql@{version}-{name}",
+                    last_word(port, cluster)
                 ),
             )
         }
@@ -105,7 +119,9 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             "Start PostgreSQL",
             format!(
                 "{}systemctl enable postgresql\nsystemctl reset-failed \"$unit\" 2>/dev/null || true\n\
-                 systemctl start postgresql \"$unit\" || {{ journalctl -u \"$unit\" -n 20 --no-pager; exit 1; }}",
+                 systemctl start postgresql \"$unit\" || {{ journalctl -u \"$unit\" -n 20 --no-pager; exit 1; }}\n\
+                 # It ran before, and still has the port that it had then.\n\
+                 [ -S /run/postgresql/.s.PGSQL.{port} ] || systemctl restart \"$unit\"",
                 cluster_unit(port)
             ),
         )
