@@ -258,7 +258,13 @@ mod tests {
         let usual = Probe::new("usual", Question::Docker).deadline;
         assert!(probes[0].deadline < usual);
         probes[0].deadline = Duration::from_millis(1);
-        let records = over(Arc::new(transport), &probes, &[]).await;
+        let records = over(
+            Arc::new(transport),
+            &probes,
+            &[],
+            Instant::now() + TOTAL_DEADLINE,
+        )
+        .await;
         let login = records.get(RoleLogin::PROBE).unwrap();
         assert_eq!(login.status, RecordStatus::TimedOut);
         assert_eq!(strangers.lock().unwrap().len(), 1);
