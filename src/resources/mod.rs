@@ -154,6 +154,15 @@ impl Applicable<'_> {
         }
     }
 
+    /// On the day, whoever lacks Vagrant or VirtualBox hears just that. Days ahead there is time for all of it.
+    fn behind_the_programs(mut self, context: Context) -> Self {
+        let laptops = self.scope() == Scope::Laptop && !reach::PROGRAMS.contains(&self.id);
+        if laptops && !context.before {
+            self.needs.splice(0..0, reach::PROGRAMS.iter().copied());
+        }
+        self
+    }
+
     /// Whether it can be judged days ahead, when there may be no box yet: it is of the laptop, and does
     /// not look at the box from there.
     #[must_use]
@@ -329,7 +338,8 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
         .iter()
         .flat_map(|kind| kind.checks().iter().map(|check| (*kind, check)))
         .filter(|(kind, check)| kind.applies(check, context))
-        .map(|(kind, check)| Applicable::of(kind, check));
+        .map(|(kind, check)| Applicable::of(kind, check))
+        .map(|check| check.behind_the_programs(context));
     let authors = context.workshop.checks.iter().map(|check| Applicable {
         id: &check.id,
         title: &check.title,

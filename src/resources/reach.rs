@@ -19,6 +19,9 @@ pub struct Reach;
 
 const VAGRANT: &str = "laptop.vagrant";
 
+/// The programs that every other check of a laptop stands on.
+pub const PROGRAMS: &[&str] = &[VAGRANT, "laptop.virtualbox"];
+
 const PROGRAM_CHECKS: &[Check] = &[
     Check {
         id: VAGRANT,
