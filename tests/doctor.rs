@@ -3,10 +3,15 @@
 // Shared with the commands' tests, which use all of it.
 #[allow(dead_code)]
 #[path = "commands/place.rs"]
+#[allow(
+    dead_code,
+    reason = "the tests of the other commands use the rest of it"
+)]
 mod place;
 mod doctor {
     mod formats;
     mod offline;
     mod schema;
     mod selection;
+    mod time;
 }

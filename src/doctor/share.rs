@@ -183,7 +183,7 @@ mod tests {
             ("[fd00:1:2::3]:22", "[…]:22"),
             ("08:00:27:aa:bb:cc, 08-00-27-AA-BB-CC", "…, …"),
             ("[::1]:22, at 17:12:04", "[::1]:22, at 17:12:04"),
-            ("HTTP_PROXY=http://canary:3128", "…=http://…:3128"),
+            ("HTTP_PROXY=http://canary:3128", "HTTP_PROXY=http://…:3128"),
             ("version 2.4.9", "version 2.4.9"),
         ] {
             assert_eq!(allowed.text(text), told);
