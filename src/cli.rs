@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::doctor::catalogue::System;
@@ -112,7 +113,7 @@ pub struct Global {
     )]
     pub timeout: u64,
 
-    /// Tell results as text, or as one JSON document
+    /// How results are told; junit and markdown are for `doctor` only
     #[arg(long, value_enum, default_value_t, global = true)]
     pub format: Format,
 
@@ -161,9 +162,9 @@ pub enum Command {
 
     /// Check that everything is ready, and say how to mend what is not
     ///
-    /// Looks from your laptop and from inside the box, and changes nothing.
+    /// Looks from your laptop and from inside the box, and changes nothing unless you say --fix.
     #[command(after_long_help = EXIT_CODES)]
-    Doctor,
+    Doctor(Doctor),
 
     /// Explain a check, a known failure, or an error that you paste
     ///
@@ -208,6 +209,12 @@ pub enum Command {
         /// The shell that you use
         shell: Shell,
     },
+
+    /// Print the JSON Schema of a document that dwenv writes
+    Schema {
+        /// The document
+        document: Document,
+    },
 }
 
 #[derive(Args, Clone, Debug)]
@@ -219,6 +226,99 @@ pub struct Provision {
     /// Also show the differences in files and the SQL that is run
     #[arg(long)]
     pub diff: bool,
+}
+
+/// What `doctor` looks at, and how it is told.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Doctor {
+    /// Only look at the laptop: days ahead, when there may be no box yet
+    #[arg(long, conflicts_with_all = ["wait", "fix"])]
+    pub before: bool,
+
+    /// Only tell these checks, and what keeps them from passing; can be given several times
+    ///
+    /// An id as it is printed, or the beginning of some: `box.docker` stands for `box.docker.daemon` too.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+
+    /// Leave these checks out; can be given several times
+    #[arg(long, value_name = "ID")]
+    pub skip: Vec<String>,
+
+    /// List the checks instead of making them; no box is needed
+    #[arg(long, conflicts_with_all = ["wait", "fix", "save", "from", "share", "report"])]
+    pub list: bool,
+
+    /// Count warnings as problems
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Also ask what otherwise only a failure makes worth asking
+    #[arg(long)]
+    pub deep: bool,
+
+    /// Look again and again until everything is ready, at most this long, such as `60s` or `5m`
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "fix"])]
+    pub wait: Option<Duration>,
+
+    /// Tell what is known after this long, such as `30s`; what has not answered by then is unknown
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub deadline: Duration,
+
+    /// Mend what can be mended: shows each change, asks, makes it, and looks again
+    ///
+    /// With `--yes` it makes only the changes that are safe without asking, and lists the others.
+    #[arg(long, conflicts_with_all = ["from", "share"])]
+    pub fix: bool,
+
+    /// Also write what was seen into this file, for somebody who helps from afar
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub save: Option<PathBuf>,
+
+    /// Judge what was seen elsewhere: files that `--save` wrote; several give a table
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub from: Vec<PathBuf>,
+
+    /// Tell it so that it can be pasted in public: no names of people or computers, no foreign addresses
+    #[arg(long)]
+    pub share: bool,
+
+    /// Also write the result into a file; can be given several times
+    ///
+    /// `human:FILE`, `json:FILE`, `junit:FILE` or `markdown:FILE`.
+    #[arg(long, value_name = "FORMAT:FILE", value_parser = report)]
+    pub report: Vec<(Format, PathBuf)>,
+}
+
+/// The documents that have a schema.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Document {
+    /// What `dwenv doctor --format json` writes
+    Doctor,
+}
+
+/// `90s`, `5m`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(number) => (number, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    match number.parse::<u64>() {
+        Ok(number @ 1..=86_400) => Ok(Duration::from_secs(number * unit)),
+        _ => Err("write a time such as `60s` or `5m`".to_owned()),
+    }
+}
+
+/// `FORMAT:FILE`.
+fn report(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, file) = text
+        .split_once(':')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or("write the format, a colon and the file, such as `json:report.json`")?;
+    let format = Format::from_str(format, false).map_err(|_| {
+        format!("no format is called `{format}`; there are human, json, junit and markdown")
+    })?;
+    Ok((format, PathBuf::from(file)))
 }
 
 #[derive(Args, Clone, Debug)]

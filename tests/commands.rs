@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "down",
     "destroy",
     "targets",
+    "schema",
     "completions",
 ];
 
@@ -59,6 +60,7 @@ fn without_arguments_it_helps() {
           destroy      Remove the box and everything in it
           targets      List the boxes that can be used here
           completions  Print a script that makes your shell complete dwenv's commands
+          schema       Print the JSON Schema of a document that dwenv writes
           help         Print this message or the help of the given subcommand(s)
 
         Options:
@@ -72,8 +74,8 @@ fn without_arguments_it_helps() {
               --identity <FILE>    Log in to the box with this private key
               --timeout <SECONDS>  Give up on a box that has not let us in after so many seconds [default:
                                    10]
-              --format <FORMAT>    Tell results as text, or as one JSON document [default: human] [possible
-                                   values: human, json]
+              --format <FORMAT>    How results are told; junit and markdown are for `doctor` only [default:
+                                   human] [possible values: human, json, junit, markdown]
           -y, --yes                Answer every question with yes
           -v, --verbose            Tell everything: all checks, commands and timings
           -q, --quiet              Tell only results, warnings and errors

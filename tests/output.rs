@@ -281,7 +281,8 @@ fn problems_come_first_and_what_follows_from_them_is_one_line() {
         the firewall of this laptop.
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop: start with [box.docker.daemon] above.
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
+    [box.docker.daemon] above.
     ");
 }
 
@@ -378,7 +379,8 @@ fn verbose_tells_every_check_by_where_it_looks_from() {
                 dwenv provision
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop: start with [box.docker.daemon] above.
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
+    [box.docker.daemon] above.
     ");
 }
 
@@ -420,7 +422,8 @@ fn ascii_terminals_get_ascii() {
                 dwenv provision
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop: start with [box.docker.daemon] above.
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
+    [box.docker.daemon] above.
     ");
 }
 
@@ -464,7 +467,8 @@ fn several_targets_get_a_section_each_and_a_table() {
         the firewall of this laptop.
 
     8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop: start with [box.docker.daemon] above.
+    2 problems to solve before the workshop (1 you, 1 organiser): start with
+    [box.docker.daemon] above.
 
     ssh://me@10.1.2.3
     -----------------
@@ -487,13 +491,15 @@ fn several_targets_get_a_section_each_and_a_table() {
     3 checks: 2 pass, 1 warn
     Ready for the workshop, with 1 warning.
 
-    Result       Target             Not passed              Start with
+    Result       Target             Not passed      Start with         Mended by
+    ✗ not ready  sandbox:b          1 warn, 2 fail  box.docker.daemon  1 you, 1
+                                                                       organiser
+    ? unknown    ssh://me@10.1.2.3  1 unknown       box.ssh            1 you
     ✓ ready      sandbox:a
-    ✗ not ready  sandbox:b          1 warn, 2 fail, 2 skip  box.docker.daemon
-    ? unknown    ssh://me@10.1.2.3  1 unknown, 1 skip       box.ssh
     ! ready      vagrant:web        1 warn
 
-    2 of 4 targets are not ready: start with [box.docker.daemon] of sandbox:b above.
+    2 of 4 targets are not ready (to mend: 2 you, 1 organiser): start with
+    [box.docker.daemon] of sandbox:b above.
     ");
 }
 
@@ -942,6 +948,13 @@ fn doctors_document_is_the_contract() {
         "unknown": 1,
         "ignored": 0
       },
+      "to_mend": {
+        "you": 1,
+        "organiser": 0,
+        "it": 0
+      },
+      "notes": [],
+      "strict": false,
       "checks": [
         {
           "id": "box.ssh",
@@ -1426,6 +1439,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      schema       Print the JSON Schema of a document that dwenv writes
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -1439,8 +1453,9 @@ fn help_is_for_people_who_never_used_a_terminal() {
           --identity <FILE>    Log in to the box with this private key
           --timeout <SECONDS>  Give up on a box that has not let us in after so many
                                seconds [default: 10]
-          --format <FORMAT>    Tell results as text, or as one JSON document
-                               [default: human] [possible values: human, json]
+          --format <FORMAT>    How results are told; junit and markdown are for
+                               `doctor` only [default: human] [possible values:
+                               human, json, junit, markdown]
       -y, --yes                Answer every question with yes
       -v, --verbose            Tell everything: all checks, commands and timings
       -q, --quiet              Tell only results, warnings and errors
@@ -1467,6 +1482,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
       destroy      Remove the box and everything in it
       targets      List the boxes that can be used here
       completions  Print a script that makes your shell complete dwenv's commands
+      schema       Print the JSON Schema of a document that dwenv writes
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -1502,11 +1518,13 @@ fn help_is_for_people_who_never_used_a_terminal() {
               [default: 10]
 
           --format <FORMAT>
-              Tell results as text, or as one JSON document
+              How results are told; junit and markdown are for `doctor` only
 
               Possible values:
-              - human: Text for a person
-              - json:  One JSON document for a program
+              - human:    Text for a person
+              - json:     One JSON document for a program
+              - junit:    JUnit's XML, for a build server
+              - markdown: Markdown, to paste into a page or an issue
 
               [default: human]
 

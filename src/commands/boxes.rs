@@ -42,6 +42,8 @@ pub struct Remote<'a> {
     found: Mutex<Result<Located>>,
     /// How long the last connecting took.
     connecting: Mutex<Duration>,
+    /// When a report has to be there; what has not answered by then is not waited for.
+    until: Option<Instant>,
 }
 
 impl<'a> Remote<'a> {
@@ -57,6 +59,30 @@ impl<'a> Remote<'a> {
             Err(_) => target::provider(target, &environment.folder).await,
         };
         Self::of(environment, workshop, target, provider, found)
+    }
+
+    /// The same for a report that is to be there after `deadline`: a third of it is kept for asking.
+    pub async fn find_within(
+        environment: &'a Environment,
+        workshop: &'a Workshop,
+        target: &Target,
+        deadline: Duration,
+    ) -> Remote<'a> {
+        let until = Instant::now() + deadline;
+        let finding = Self::find(environment, workshop, target);
+        let found = tokio::time::timeout(deadline * 2 / 3, finding).await;
+        let mut remote = found.unwrap_or_else(|_| {
+            let late = format!(
+                "{target} was not found within {} s",
+                (deadline * 2 / 3).as_secs()
+            );
+            let late = Error::new(ErrorKind::Unreachable, late)
+                .hint("Give it longer: `dwenv doctor --deadline 2m`");
+            let provider = target::usual_provider(target);
+            Self::of(environment, workshop, target, provider, Err(late))
+        });
+        remote.until = Some(until);
+        remote
     }
 
     /// Looks for no box: for [`Self::laptop_facts`] alone.
@@ -92,6 +118,7 @@ impl<'a> Remote<'a> {
             deep_probes,
             found: Mutex::new(found),
             connecting: Mutex::default(),
+            until: None,
             target: target.clone(),
         }
     }
@@ -118,47 +145,66 @@ impl<'a> Remote<'a> {
     /// # Errors
     /// Only where the command line or the configuration is wrong.
     pub async fn facts(&self, wants_deep: impl FnOnce(&Facts) -> bool) -> Result<Facts> {
-        use provision::Target as _;
-        let records = match self.connect().await {
-            Ok(transport) => {
-                let facts = Facts::new(self.probe(transport.clone()).await);
-                let mut records = facts.records().clone();
-                if !self.deep_probes.is_empty() && wants_deep(&facts) {
-                    let mut later = collect::over(transport.clone(), &self.deep_probes, &[]).await;
-                    self.add_laptop(&mut later, &self.deep_probes).await;
-                    records.add(Records {
-                        deep: true,
-                        ..later
-                    });
-                }
-                self.tell_tally(transport.as_ref());
-                records
-            }
+        let (laptop, asked) = tokio::join!(self.ask_laptop(&self.probes), self.connect_and_ask());
+        let (mut records, transport) = match asked {
+            Ok((records, transport)) => (records, Some(transport)),
             Err(error) if error.kind == ErrorKind::Config => return Err(error),
-            Err(error) if error.kind == ErrorKind::Usage => {
-                let facts = Facts::new(self.unreached(&error).await);
+            Err(error) => {
+                let mut records = self.unreached(&error);
+                records.add(laptop.clone());
                 // Whoever has no Vagrant hears that first, before what Vagrant would need besides.
-                return if self.lacks_vagrant(&facts) {
-                    Ok(facts)
-                } else {
-                    Err(error)
-                };
+                let facts = Facts::new(records);
+                if error.kind == ErrorKind::Usage && !self.lacks_vagrant(&facts) {
+                    return Err(error);
+                }
+                (facts.records().clone(), None)
             }
-            Err(error) => self.unreached(&error).await,
         };
+        records.add(laptop);
+        let Some(transport) = transport else {
+            return Ok(Facts::new(records));
+        };
+        let facts = Facts::new(records);
+        let mut records = facts.records().clone();
+        if !self.deep_probes.is_empty() && wants_deep(&facts) {
+            let asked = collect::over(transport.clone(), &self.deep_probes, &[], self.until());
+            let (later, laptop) = tokio::join!(asked, self.ask_laptop(&self.deep_probes));
+            records.add(Records {
+                deep: true,
+                ..later
+            });
+            records.add(laptop);
+        }
+        self.tell_tally(transport.as_ref());
         Ok(Facts::new(records))
+    }
+
+    async fn connect_and_ask(&self) -> Result<(Records, Arc<dyn Transport>)> {
+        let connecting = self.connect_or_look_again();
+        let transport = tokio::time::timeout(collect::left(self.until()), connecting)
+            .await
+            .unwrap_or_else(|_| {
+                let late = format!("{} let nobody in before the time was over", self.name);
+                Err(Error::new(ErrorKind::Unreachable, late))
+            })?;
+        Ok((self.ask_box(transport.clone()).await, transport))
+    }
+
+    /// When the answers have to be there.
+    fn until(&self) -> Instant {
+        self.until
+            .unwrap_or_else(|| Instant::now() + collect::TOTAL_DEADLINE)
     }
 
     /// What can be known without a box: the laptop's side alone, its deep probes too. Nothing is connected
     /// to, and there need not be a box yet.
     pub async fn laptop_facts(&self) -> Facts {
-        let mut records = Records {
-            taken_at: collect::seconds_since_1970(),
-            deep: true,
-            ..Records::default()
-        };
-        self.add_laptop(&mut records, &self.probes).await;
-        self.add_laptop(&mut records, &self.deep_probes).await;
+        let (mut records, deep) = tokio::join!(
+            self.ask_laptop(&self.probes),
+            self.ask_laptop(&self.deep_probes)
+        );
+        records.taken_at = collect::seconds_since_1970();
+        records.add(Records { deep: true, ..deep });
         Facts::new(records)
     }
 
@@ -175,8 +221,8 @@ impl<'a> Remote<'a> {
             .detail(format!("{}: {}", self.name, transport.tally()));
     }
 
-    /// The records of a box that could not be connected to: the laptop's, and why.
-    async fn unreached(&self, error: &Error) -> Records {
+    /// The records of a box that could not be connected to: why.
+    fn unreached(&self, error: &Error) -> Records {
         let failure = ConnectionFailure {
             message: error.to_string(),
             hints: error.hints.clone(),
@@ -191,11 +237,12 @@ impl<'a> Remote<'a> {
             ..Records::default()
         };
         records.insert(Connection::PROBE, record);
-        self.add_laptop(&mut records, &self.probes).await;
         records
     }
 
-    async fn add_laptop(&self, records: &mut Records, probes: &[Probe]) {
+    /// The answers of the laptop: the author's questions, and its own programs.
+    async fn ask_laptop(&self, probes: &[Probe]) -> Records {
+        let mut records = Records::default();
         for (id, record) in here::ask(probes).await {
             records.insert(id, record);
         }
@@ -204,6 +251,7 @@ impl<'a> Remote<'a> {
                 records.insert(id, record);
             }
         }
+        records
     }
 
     fn connecting_ms(&self) -> u64 {
@@ -228,6 +276,28 @@ impl<'a> Remote<'a> {
         Ok(Arc::new(opened?))
     }
 
+    /// Everything but the laptop's own programs, once the box's services have started.
+    async fn ask_box(&self, transport: Arc<dyn Transport>) -> Records {
+        let ways = self
+            .located()
+            .map(|located| located.reach)
+            .unwrap_or_default();
+        let until = self.until();
+        let mut records = collect::over(transport.clone(), &self.probes, &ways, until).await;
+        if matches!(Units::observe(&records), Ok(units) if units.are_settling()) {
+            self.await_settled(transport.as_ref()).await;
+            let again = collect::over(transport, &self.probes, &ways, self.until()).await;
+            // What was seen while the services started counts, where there was no time to look again.
+            if again.text(Units::PROBE).is_ok() {
+                records = again;
+            }
+        }
+        let mut connected = Record::done("");
+        connected.duration_ms = self.connecting_ms();
+        records.insert(Connection::PROBE, connected);
+        records
+    }
+
     /// Waits until the box's services have started that were about to. How they are is asked again after
     /// that, so nothing that goes wrong here is lost.
     async fn await_settled(&self, transport: &dyn Transport) {
@@ -236,10 +306,14 @@ impl<'a> Remote<'a> {
         let events = &self.environment.events;
         events.emit(Event::StepStarted { step: step.clone() });
         let script = Units::await_settled(self.workshop);
+        // The half of what is left is for looking again.
+        let patience = self
+            .until
+            .map_or(SETTLING, |until| SETTLING.min(collect::left(until) / 2));
         if let Ok(mut exec) = transport.exec(&script).await {
             let mut said = String::new();
             let reading = exec.stdout.read_to_string(&mut said);
-            let _ = tokio::time::timeout(SETTLING, reading).await;
+            let _ = tokio::time::timeout(patience, reading).await;
         }
         events.emit(Event::StepFinished {
             step,
@@ -271,19 +345,8 @@ impl provision::Target for Remote<'_> {
 
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records> {
         Box::pin(async move {
-            let ways = self
-                .located()
-                .map(|located| located.reach)
-                .unwrap_or_default();
-            let mut records = collect::over(transport.clone(), &self.probes, &ways).await;
-            if matches!(Units::observe(&records), Ok(units) if units.are_settling()) {
-                self.await_settled(transport.as_ref()).await;
-                records = collect::over(transport, &self.probes, &ways).await;
-            }
-            let mut connected = Record::done("");
-            connected.duration_ms = self.connecting_ms();
-            records.insert(Connection::PROBE, connected);
-            self.add_laptop(&mut records, &self.probes).await;
+            let mut records = self.ask_box(transport).await;
+            records.add(self.ask_laptop(&self.probes).await);
             records
         })
     }

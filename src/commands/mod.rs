@@ -9,6 +9,7 @@ mod explain;
 mod init;
 mod lint;
 mod provision;
+mod schema;
 mod ssh;
 mod targets;
 mod up;
@@ -50,12 +51,19 @@ pub async fn run(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode
 }
 
 async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
+    let reports = matches!(cli.command, Command::Doctor(_));
+    if !reports && matches!(cli.global.format, Format::Junit | Format::Markdown) {
+        return Err(Error::usage(
+            "only `dwenv doctor` tells its result in that format",
+        ));
+    }
     let environment = Environment::new(cli.global, output)?;
     let ended = match cli.command {
         Command::Ssh { command } => return ssh::run(&environment, &command).await,
         Command::Up => up::run(&environment).await,
         Command::Provision(options) => provision::run(&environment, &options).await,
-        Command::Doctor => doctor::run(&environment).await,
+        Command::Doctor(options) => doctor::run(&environment, &options).await,
+        Command::Schema { document } => schema::run(document),
         Command::Explain(options) => explain::run(&environment, &options).await,
         Command::Init { into } => init::run(&environment, &into),
         Command::Lint => lint::run(&environment),

@@ -8,6 +8,7 @@ use super::doctor::worst;
 use crate::cli;
 use crate::error::{Error, ExitCode, Result};
 use crate::provision::outcome::Outcome;
+use crate::provision::plan::Step;
 use crate::provision::{self, Consent, Provisioned};
 use crate::target::{Purpose, Target};
 use crate::workshop::Workshop;
@@ -75,20 +76,25 @@ struct Asking<'a> {
 }
 
 impl Consent for Asking<'_> {
-    fn to<'a>(&'a self, planned: &'a Outcome) -> BoxFuture<'a, Result<bool>> {
+    fn to<'a>(
+        &'a self,
+        planned: &'a Outcome,
+        steps: &'a [Step],
+    ) -> BoxFuture<'a, Result<Vec<bool>>> {
         Box::pin(async move {
             if self.options.plan {
-                return Ok(false);
+                return Ok(vec![false; steps.len()]);
             }
             self.environment
                 .tell(|output| output.plan(planned, self.options.diff))?;
-            self.environment.agreed("Do this now?").await
+            let agreed = self.environment.agreed("Do this now?").await?;
+            Ok(vec![agreed; steps.len()])
         })
     }
 }
 
 /// Who runs this, for somebody who finds the box held.
-fn owner() -> String {
+pub fn owner() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = variable("USER").or_else(|| variable("USERNAME"));
     format!(

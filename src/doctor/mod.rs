@@ -2,9 +2,14 @@
 
 pub mod catalogue;
 pub mod explain;
+pub mod fix;
+mod guard;
 pub mod manual;
 mod pasted;
 pub mod report;
+pub mod saved;
+pub mod select;
+pub mod share;
 
 use std::collections::HashMap;
 
@@ -17,11 +22,17 @@ use report::{Finding, Ignored, Scope, Status};
 /// Judges every check that applies, a cause before what follows from it.
 #[must_use]
 pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
+    judge_each(resources::in_order(context), context, facts)
+}
+
+/// Judges these checks, which stand in the order of their needs. One that panics is unknown, and the others
+/// are judged all the same.
+fn judge_each(checks: Vec<Applicable>, context: Context, facts: &Facts) -> Vec<Finding> {
     let today = Date::of(facts.records().taken_at);
     // For each check that does not hold: the check at the root of it, and how that one ended.
     let mut roots: HashMap<&str, (&str, Status)> = HashMap::new();
     let mut findings = Vec::new();
-    for check in resources::in_order(context) {
+    for check in &checks {
         let hides = |(root, status): &(&str, Status)| {
             // What nobody could find out about the laptop says nothing about the box.
             *status == Status::Fail || check.scope() == Scope::Laptop || root.starts_with("box.")
@@ -31,10 +42,11 @@ pub fn judge(context: Context, facts: &Facts) -> Vec<Finding> {
             causes.find(|cause| hides(cause)).copied()
         };
         let (mut finding, root) = match root_among(&check.needs) {
-            Some(root) => (skipped(&check, root.0), root),
+            Some(root) => (skipped(check, root.0), root),
             None => {
-                let finding = found(&check, check.judge(context, facts), facts);
-                match root_among(resources::explained_by(&check, finding.status)) {
+                let state = guard::guarded(|| check.judge(context, facts));
+                let finding = found(check, state.unwrap_or_else(State::Unknown), facts);
+                match root_among(resources::explained_by(check, finding.status)) {
                     Some(root) => (explained(finding, root.0), root),
                     None => {
                         let status = finding.status;
@@ -108,5 +120,89 @@ fn explained(finding: Finding, root: &str) -> Finding {
         because: Some(root.to_owned()),
         remedy: None,
         ..finding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Probe, Records};
+    use crate::resources::{Check, Plan, Resource};
+    use crate::target::Provider;
+    use crate::target::laptop::Os;
+    use crate::workshop::Workshop;
+
+    /// Its first check panics, the second is as declared.
+    struct Faulty;
+
+    const CHECKS: &[Check] = &[
+        check("box.faulty", &[]),
+        check("box.sound", &[]),
+        check("box.after", &["box.faulty"]),
+    ];
+
+    const fn check(id: &'static str, needs: &'static [&'static str]) -> Check {
+        Check {
+            id,
+            title: "A thing is so",
+            needs,
+            probe: "none",
+        }
+    }
+
+    impl Resource for Faulty {
+        type Drift = ();
+
+        fn checks(&self) -> &'static [Check] {
+            CHECKS
+        }
+
+        fn probes(&self, _: &Workshop) -> Vec<Probe> {
+            Vec::new()
+        }
+
+        fn diff(&self, check: &Check, _: Context, facts: &Facts) -> State<()> {
+            assert!(
+                check.id != "box.faulty",
+                "{} records",
+                facts.records().records.len()
+            );
+            State::AsDeclared("it is".to_owned())
+        }
+
+        fn judge(&self, _: Context, _: &Facts, (): &()) -> Judgement {
+            unreachable!("nothing drifts")
+        }
+
+        fn plan(&self, _: Context, _: &Facts, (): &()) -> Plan {
+            unreachable!("nothing drifts")
+        }
+
+        fn predict(&self, _: Context, _: &Facts, (): &()) {}
+    }
+
+    #[test]
+    fn a_check_that_panics_is_unknown_and_the_others_are_judged() {
+        let workshop = Workshop::builtin().unwrap();
+        let context = Context {
+            workshop: &workshop,
+            provider: &Provider::Sandbox,
+            target: "sandbox",
+            laptop: Os::Linux,
+            before: false,
+            deep: false,
+        };
+        let checks = CHECKS.iter().map(|check| Applicable::of(&Faulty, check));
+        let findings = judge_each(checks.collect(), context, &Facts::new(Records::default()));
+        let statuses: Vec<Status> = findings.iter().map(|finding| finding.status).collect();
+        assert_eq!(statuses, [Status::Unknown, Status::Pass, Status::Skip]);
+        let line = &findings[0].summary;
+        for part in [
+            "report this line: dwenv ",
+            "src/doctor/mod.rs:",
+            "0 records",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
     }
 }

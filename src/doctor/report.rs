@@ -38,6 +38,18 @@ pub enum By {
     It,
 }
 
+impl By {
+    /// As a sentence about a remedy begins.
+    #[must_use]
+    pub fn who(self) -> &'static str {
+        match self {
+            Self::You => "You can mend this",
+            Self::Organiser => "The organiser has to do this",
+            Self::It => "Your company's IT has to do this",
+        }
+    }
+}
+
 /// How a finding is mended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remedy {
@@ -113,6 +125,25 @@ pub struct Counts {
     pub ignored: usize,
 }
 
+/// How many problems each can mend, by their remedies. What has none is told by nobody's count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Mending {
+    pub you: usize,
+    pub organiser: usize,
+    pub it: usize,
+}
+
+impl Mending {
+    fn count(&mut self, finding: &Finding) {
+        match finding.remedy.as_ref().map(|remedy| remedy.by) {
+            None => {}
+            Some(By::You) => self.you += 1,
+            Some(By::Organiser) => self.organiser += 1,
+            Some(By::It) => self.it += 1,
+        }
+    }
+}
+
 /// Everything doctor found on one target.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -120,6 +151,11 @@ pub struct Report {
     pub target: String,
     pub ready: bool,
     pub counts: Counts,
+    pub to_mend: Mending,
+    /// What to know of the whole, such as that the facts were saved with another declaration.
+    pub notes: Vec<String>,
+    /// Whether warnings are problems here.
+    pub strict: bool,
     /// In the order of `needs`: a cause stands before what follows from it.
     pub checks: Vec<Finding>,
 }
@@ -128,6 +164,7 @@ impl Report {
     #[must_use]
     pub fn new(target: impl Into<String>, checks: Vec<Finding>) -> Self {
         let mut counts = Counts::default();
+        let mut to_mend = Mending::default();
         for check in &checks {
             *match check.status {
                 _ if check.is_ignored() => &mut counts.ignored,
@@ -137,19 +174,63 @@ impl Report {
                 Status::Skip => &mut counts.skip,
                 Status::Unknown => &mut counts.unknown,
             } += 1;
+            if check.is_wrong() {
+                to_mend.count(check);
+            }
         }
         Self {
             schema_version: 1,
             target: target.into(),
             ready: counts.fail == 0 && counts.unknown == 0 && counts.skip == 0,
             counts,
+            to_mend,
+            notes: Vec::new(),
+            strict: false,
             checks,
         }
     }
 
+    /// The same report with warnings counted as problems: ready is only what has none.
+    #[must_use]
+    pub fn strictly(mut self) -> Self {
+        self.strict = true;
+        self.ready &= self.counts.warn == 0;
+        let counts = |check: &&Finding| check.status == Status::Warn && !check.is_ignored();
+        for check in self.checks.iter().filter(counts) {
+            self.to_mend.count(check);
+        }
+        self
+    }
+
+    /// Whether this finding keeps the target from being ready.
+    #[must_use]
+    pub fn is_problem(&self, finding: &Finding) -> bool {
+        finding.is_wrong() || self.strict && finding.status == Status::Warn && !finding.is_ignored()
+    }
+
+    /// How many findings keep the target from being ready, beside what is skipped because of them.
+    #[must_use]
+    pub fn problems(&self) -> usize {
+        let checks = self.checks.iter();
+        checks.filter(|check| self.is_problem(check)).count()
+    }
+
+    /// The problem to begin with: in the order of `needs`, a failure or what has no answer before a warning.
+    #[must_use]
+    pub fn first_problem(&self) -> Option<&Finding> {
+        let wrong = self.checks.iter().find(|check| check.is_wrong());
+        wrong.or_else(|| self.checks.iter().find(|check| self.is_problem(check)))
+    }
+
+    /// Whether something is known to be wrong, rather than not known at all.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.counts.fail > 0 || self.strict && self.counts.warn > 0
+    }
+
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
-        if self.counts.fail > 0 {
+        if self.has_failed() {
             ExitCode::Failed
         } else if self.ready {
             ExitCode::Ready

@@ -15,8 +15,8 @@ use crate::error::Result;
 use crate::target::Reach;
 use crate::transport::Transport;
 
-/// After this long the report is made from what has come.
-const TOTAL_DEADLINE: Duration = Duration::from_secs(30);
+/// After this long the report is made from what has come, where nobody says otherwise.
+pub const TOTAL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Exit statuses of timeout(1) and sh that say why nothing was answered.
 const STATUS_TIMED_OUT: i32 = 124;
@@ -24,16 +24,22 @@ const STATUS_KILLED: i32 = 137;
 const STATUS_NOT_EXECUTABLE: i32 = 126;
 const STATUS_NOT_FOUND: i32 = 127;
 
-/// Everything that is asked over one connection: all shell probes in one exec, the services beside it.
-pub async fn over(transport: Arc<dyn Transport>, probes: &[Probe], ways: &[Reach]) -> Records {
+/// Everything that is asked over one connection: all shell probes in one exec, the services beside it. What
+/// has not come by `until` is not waited for.
+pub async fn over(
+    transport: Arc<dyn Transport>,
+    probes: &[Probe],
+    ways: &[Reach],
+    until: Instant,
+) -> Records {
     let mut records = Records {
         taken_at: seconds_since_1970(),
         ..Records::default()
     };
-    let shell = ask_shell(transport.as_ref(), probes);
+    let shell = ask_shell(transport.as_ref(), probes, until);
     let others = probes
         .iter()
-        .filter_map(|probe| ask_service(&transport, probe, ways));
+        .filter_map(|probe| ask_service(&transport, probe, ways, until));
     let (shell, others) = tokio::join!(shell, futures_util::future::join_all(others));
     records.taken_at = shell.taken_at.unwrap_or(records.taken_at);
     for (id, record) in shell.records.into_iter().chain(others) {
@@ -46,10 +52,11 @@ fn ask_service<'a>(
     transport: &Arc<dyn Transport>,
     probe: &'a Probe,
     ways: &'a [Reach],
+    until: Instant,
 ) -> Option<futures_util::future::BoxFuture<'a, (String, Record)>> {
     let transport = transport.clone();
     let id = probe.id.as_ref();
-    let deadline = probe.deadline;
+    let deadline = probe.deadline.min(left(until));
     Some(match &probe.question {
         Question::Docker => Box::pin(timed(id, deadline, services::docker(transport))),
         Question::SqlLogin {
@@ -78,6 +85,12 @@ fn ask_service<'a>(
     })
 }
 
+/// How long there is until then.
+#[must_use]
+pub fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
+}
+
 /// Runs one probe within its deadline, and notes how long it took.
 pub async fn timed(
     id: &str,
@@ -99,15 +112,16 @@ struct ShellAnswers {
     taken_at: Option<u64>,
 }
 
-async fn ask_shell(transport: &dyn Transport, probes: &[Probe]) -> ShellAnswers {
+async fn ask_shell(transport: &dyn Transport, probes: &[Probe], until: Instant) -> ShellAnswers {
+    let deadline = left(until);
     let mut answers = ShellAnswers::default();
     let asked = run_probing(transport, probes, &mut answers);
-    let failure = match tokio::time::timeout(TOTAL_DEADLINE, asked).await {
+    let failure = match tokio::time::timeout(deadline, asked).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!(
             "the box did not answer within {} s",
-            TOTAL_DEADLINE.as_secs()
+            deadline.as_secs_f64().ceil()
         )),
     };
     let elevated = answers

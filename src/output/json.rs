@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Done, Linted, Listed, Up};
+use crate::doctor::fix::Fixed;
 use crate::doctor::report::Report;
+use crate::doctor::select::Listed as ListedCheck;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provision::outcome::Outcome;
 
@@ -57,6 +59,37 @@ pub fn reports(out: &mut dyn Write, reports: &[Report]) -> io::Result<()> {
             },
         ),
     }
+}
+
+/// What doctor mended on each target, with what it found afterwards.
+pub fn fixed(out: &mut dyn Write, fixed: &[Fixed]) -> io::Result<()> {
+    match fixed {
+        [fixed] => document(out, fixed),
+        _ => document(
+            out,
+            &Several {
+                schema_version: SCHEMA_VERSION,
+                ready: Some(fixed.iter().all(|fixed| fixed.after.ready)),
+                targets: fixed,
+            },
+        ),
+    }
+}
+
+/// The checks that there are.
+pub fn checks(out: &mut dyn Write, checks: &[ListedCheck]) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Checks<'a> {
+        schema_version: u32,
+        checks: &'a [ListedCheck],
+    }
+    document(
+        out,
+        &Checks {
+            schema_version: SCHEMA_VERSION,
+            checks,
+        },
+    )
 }
 
 /// What provision planned or did, target by target; a target that could not be worked on has its error.

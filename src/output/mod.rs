@@ -8,11 +8,14 @@ pub mod confirm;
 pub mod explain;
 pub mod human;
 pub mod json;
+pub mod junit;
 pub mod lint;
+pub mod markdown;
 pub mod progress;
 pub mod style;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +23,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::doctor::catalogue::System;
+use crate::doctor::fix::{Fixed, Offer};
 use crate::doctor::report::Report;
+use crate::doctor::select::Listed as ListedCheck;
 use crate::error::{Error, Result};
 use crate::provision::outcome::Outcome;
 use crate::secret::Secret;
@@ -36,6 +41,10 @@ pub enum Format {
     Human,
     /// One JSON document for a program
     Json,
+    /// JUnit's XML, for a build server
+    Junit,
+    /// Markdown, to paste into a page or an issue
+    Markdown,
 }
 
 /// How much is told: `-q`, nothing, `-v`.
@@ -146,17 +155,51 @@ impl Output {
 
     /// What doctor found, on one target or several.
     pub fn doctor(&self, reports: &[Report]) -> Result<()> {
+        self.result(|out| told(out, self.format, &self.stdout, reports, self.verbose()))
+    }
+
+    /// What was found in several people's files: a table, and with `-v` each of them too.
+    pub fn people(&self, reports: &[Report]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => human::reports(out, &self.stdout, reports, self.verbose()),
-            Format::Json => json::reports(out, reports),
+            Format::Human => human::people(out, &self.stdout, reports, self.verbose()),
+            format => told(out, format, &self.stdout, reports, self.verbose()),
+        })
+    }
+
+    /// What doctor mended, and what it found afterwards.
+    pub fn fixed(&self, fixed: &[Fixed]) -> Result<()> {
+        let reports = || -> Vec<Report> { fixed.iter().map(|fixed| fixed.after.clone()).collect() };
+        self.result(|out| match self.format {
+            Format::Human => human::fixed(out, &self.stdout, fixed, self.verbose()),
+            Format::Json => json::fixed(out, fixed),
+            format => told(out, format, &self.stdout, &reports(), self.verbose()),
+        })
+    }
+
+    /// One change that doctor could make, before it asks.
+    pub fn proposal(&self, offer: &Offer) -> Result<()> {
+        let render = |out: &mut dyn Write, style: &Style| human::offer(out, style, offer);
+        if self.format == Format::Human {
+            to_stdout(|out| render(out, &self.stdout))
+        } else {
+            to_stderr(|out| render(out, &self.stderr));
+            Ok(())
+        }
+    }
+
+    /// The checks that there are.
+    pub fn checks(&self, checks: &[ListedCheck]) -> Result<()> {
+        self.result(|out| match self.format {
+            Format::Json => json::checks(out, checks),
+            _ => human::checks(out, &self.stdout, checks),
         })
     }
 
     /// What `explain` has to say, with the commands of this system.
     pub fn explain(&self, explanation: &explain::Explanation, system: System) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => explain::human(out, &self.stdout, explanation, system),
             Format::Json => explain::json(out, explanation, system),
+            _ => explain::human(out, &self.stdout, explanation, system),
         })
     }
 
@@ -165,7 +208,7 @@ impl Output {
     pub fn plan(&self, outcome: &Outcome, differences: bool) -> Result<()> {
         match self.format {
             Format::Human => to_stdout(|out| human::plan(out, &self.stdout, outcome, differences)),
-            Format::Json => {
+            _ => {
                 to_stderr(|out| human::plan(out, &self.stderr, outcome, differences));
                 Ok(())
             }
@@ -179,42 +222,40 @@ impl Output {
         differences: bool,
     ) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => {
-                human::provision(out, &self.stdout, outcomes, differences, self.verbose())
-            }
             Format::Json => json::provision(out, outcomes),
+            _ => human::provision(out, &self.stdout, outcomes, differences, self.verbose()),
         })
     }
 
     /// What `up` did.
     pub fn up(&self, boxes: &[(String, Result<Up>)]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => human::up(out, &self.stdout, boxes, self.verbose()),
             Format::Json => json::up(out, boxes),
+            _ => human::up(out, &self.stdout, boxes, self.verbose()),
         })
     }
 
     /// The targets that this folder knows.
     pub fn targets(&self, targets: &[Listed]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => human::targets(out, &self.stdout, targets),
             Format::Json => json::targets(out, targets),
+            _ => human::targets(out, &self.stdout, targets),
         })
     }
 
     /// What is wrong with the workshop itself.
     pub fn lint(&self, linted: &Linted) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => lint::linted(out, &self.stdout, linted),
             Format::Json => json::lint(out, linted),
+            _ => lint::linted(out, &self.stdout, linted),
         })
     }
 
     /// What a command did that has no more to tell.
     pub fn done(&self, done: &Done) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => human::done(out, &self.stdout, done),
             Format::Json => json::done(out, done),
+            _ => human::done(out, &self.stdout, done),
         })
     }
 
@@ -244,7 +285,7 @@ impl Output {
         let told = self.told.swap(true, Ordering::Relaxed);
         debug_assert!(
             self.format == Format::Human || !told,
-            "with --format json a run tells one result"
+            "a run tells one document"
         );
         to_stdout(render)
     }
@@ -252,6 +293,31 @@ impl Output {
     fn verbose(&self) -> bool {
         self.verbosity == Verbosity::Verbose
     }
+}
+
+/// What doctor found, in any of the formats.
+pub fn told(
+    out: &mut dyn Write,
+    format: Format,
+    style: &Style,
+    reports: &[Report],
+    verbose: bool,
+) -> io::Result<()> {
+    match format {
+        Format::Human => human::reports(out, style, reports, verbose),
+        Format::Json => json::reports(out, reports),
+        Format::Junit => junit::reports(out, reports),
+        Format::Markdown => markdown::reports(out, reports),
+    }
+}
+
+/// Writes what doctor found into a file, beside what is told.
+pub fn to_file(file: &Path, format: Format, reports: &[Report], verbose: bool) -> Result<()> {
+    buffered(|out| told(out, format, &Style::PLAIN, reports, verbose))
+        .and_then(|bytes| std::fs::write(file, bytes))
+        .map_err(|error| {
+            Error::failed(format!("{} could not be written", file.display())).because(error)
+        })
 }
 
 /// Writes a result to stdout at one go. A reader that went away, such as `head`, is no error.

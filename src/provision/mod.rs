@@ -19,7 +19,7 @@ use crate::resources::system::Login;
 use crate::transport::Transport;
 use apply::Applied;
 use outcome::{Outcome, PlannedChange};
-use plan::Plans;
+use plan::{Plans, Step};
 
 /// How often a probe may find, after an apply, what could not be seen before it: the schema of a database
 /// that did not run, for example.
@@ -36,8 +36,12 @@ pub trait Target {
 
 /// Who decides whether a plan is carried out.
 pub trait Consent {
-    /// Is shown a plan that is not empty, and says whether to go on.
-    fn to<'a>(&'a self, planned: &'a Outcome) -> BoxFuture<'a, Result<bool>>;
+    /// Is shown a plan that is not empty, and says of each step whether to make it.
+    fn to<'a>(
+        &'a self,
+        planned: &'a Outcome,
+        steps: &'a [Step],
+    ) -> BoxFuture<'a, Result<Vec<bool>>>;
 }
 
 /// A run of provision: what it did, and the facts that the box was left with.
@@ -48,7 +52,7 @@ pub struct Provisioned {
     pub transport: Arc<dyn Transport>,
 }
 
-/// Plans, and unless `consent` declines, applies and looks again.
+/// Plans, applies what `consent` agrees to, and looks again.
 ///
 /// # Errors
 /// When the box cannot be reached or is held by another run, when the link was lost, and whatever
@@ -66,7 +70,7 @@ pub async fn run(
     let mut rounds = 0;
     while rounds < ROUNDS {
         let records = target.probe(transport.clone()).await;
-        let plans = plan::plan(context, &Facts::new(records.clone()));
+        let mut plans = plan::plan(context, &Facts::new(records.clone()));
         let facts = Facts::new(records);
         outcome.unchanged.clone_from(&plans.unchanged);
         outcome.remaining = plans
@@ -84,7 +88,8 @@ pub async fn run(
             });
         }
         let shown = outcome.with_changes(plans.steps.iter().map(plan::Step::shown));
-        if !consent.to(&shown).await? {
+        let agreed = consent.to(&shown, &plans.steps).await?;
+        if !agreed.contains(&true) {
             // Declined after an earlier round: what that did is told, and what is left.
             if !outcome.changes.is_empty() {
                 outcome.applied = true;
@@ -100,6 +105,8 @@ pub async fn run(
                 transport,
             });
         }
+        let mut agreed = agreed.into_iter();
+        plans.steps.retain(|_| agreed.next() == Some(true));
         let applied;
         (applied, transport) = apply(target, transport, &plans, &facts, owner, events).await?;
         // What the other run did is looked at, not done once more.

@@ -133,6 +133,18 @@ enum Judge<'a> {
 }
 
 impl Applicable<'_> {
+    /// A check of a kind.
+    #[must_use]
+    pub fn of(kind: &'static dyn Kind, check: &'static Check) -> Self {
+        Self {
+            id: check.id,
+            title: check.title,
+            needs: check.needs.to_vec(),
+            probe: check.probe,
+            judge: Judge::Kind(kind, check),
+        }
+    }
+
     #[must_use]
     pub fn scope(&self) -> Scope {
         if self.id.starts_with("laptop.") {
@@ -317,13 +329,7 @@ pub fn in_order(context: Context) -> Vec<Applicable> {
         .iter()
         .flat_map(|kind| kind.checks().iter().map(|check| (*kind, check)))
         .filter(|(kind, check)| kind.applies(check, context))
-        .map(|(kind, check)| Applicable {
-            id: check.id,
-            title: check.title,
-            needs: check.needs.to_vec(),
-            probe: check.probe,
-            judge: Judge::Kind(kind, check),
-        });
+        .map(|(kind, check)| Applicable::of(kind, check));
     let authors = context.workshop.checks.iter().map(|check| Applicable {
         id: &check.id,
         title: &check.title,

@@ -53,7 +53,8 @@ pub enum Reach {
 }
 
 /// What makes and stops the box.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Provider {
     /// Vagrant, with the provider it uses, such as `virtualbox`.
     Vagrant(String),
@@ -105,9 +106,18 @@ pub async fn provider(target: &Target, dir: &Path) -> Provider {
                 Ok(vagrant) => vagrant.provider(machine.as_deref()).await.ok(),
                 Err(_) => None,
             };
-            // Where Vagrant cannot say it: the workshop is made for VirtualBox.
-            Provider::Vagrant(provider.unwrap_or_else(|| "virtualbox".to_owned()))
+            provider.map_or_else(|| usual_provider(target), Provider::Vagrant)
         }
+        _ => usual_provider(target),
+    }
+}
+
+/// What most likely makes such a box, where nobody can be asked.
+#[must_use]
+pub fn usual_provider(target: &Target) -> Provider {
+    match target {
+        // The workshop is made for VirtualBox.
+        Target::Vagrant { .. } => Provider::Vagrant("virtualbox".to_owned()),
         Target::Sandbox { .. } => Provider::Sandbox,
         Target::Ssh(_) | Target::Named(_) => Provider::Ssh,
     }

@@ -4,12 +4,15 @@
 mod others;
 mod outcome;
 pub(super) mod parts;
+mod people;
 mod plan;
 mod report;
 mod verdict;
 
 pub use others::{done, error, targets, up};
 pub use outcome::{provision, results};
-pub use parts::duration;
+pub use parts::{duration, word};
+pub use people::{checks, fixed, offer, people};
 pub use plan::plan;
 pub use report::{report, reports};
+pub use verdict::{mending, verdict};

@@ -10,7 +10,7 @@ use super::plan::{plan, plan_only};
 use crate::doctor::report::Status;
 use crate::error::Result;
 use crate::output::style::{Label, Style, Symbol, Text, put};
-use crate::provision::outcome::{ChangeStatus, Outcome, PlannedChange};
+use crate::provision::outcome::{ChangeStatus, Outcome, PlannedChange, Unchanged};
 
 /// What provision did on every target, or would do where it was only asked to plan.
 pub fn provision(
@@ -94,7 +94,7 @@ pub fn results(
     if told {
         writeln!(out)?;
     }
-    left_alone(out, style, outcome)?;
+    left_alone(out, style, &outcome.unchanged)?;
     notes(out, style, outcome)?;
     let (label, text) = conclusion(outcome);
     put(out, &style.wrap(0, 0, &emphasised(label, &text)))
@@ -126,8 +126,12 @@ fn result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> io::Res
 }
 
 /// What is not as declared, and why nothing is done about it.
-pub(super) fn left_alone(out: &mut dyn Write, style: &Style, outcome: &Outcome) -> io::Result<()> {
-    for unchanged in &outcome.unchanged {
+pub(super) fn left_alone(
+    out: &mut dyn Write,
+    style: &Style,
+    unchanged: &[Unchanged],
+) -> io::Result<()> {
+    for unchanged in unchanged {
         let status = unchanged.status;
         let what = match status {
             Status::Unknown => "could not be judged, and was left as it is",

@@ -59,7 +59,8 @@ pub(super) fn marked(style: &Style, status: Status) -> String {
     format!("{} {}", style.symbol(symbol(status)), word(status))
 }
 
-pub(super) fn word(status: Status) -> &'static str {
+#[must_use]
+pub fn word(status: Status) -> &'static str {
     match status {
         Status::Pass => "pass",
         Status::Warn => "warn",

@@ -40,7 +40,7 @@ pub fn plan(
     if !outcome.changes.is_empty() {
         writeln!(out)?;
     }
-    left_alone(out, style, outcome)
+    left_alone(out, style, &outcome.unchanged)
 }
 
 /// The last line of a run that only planned.
@@ -55,7 +55,7 @@ pub(super) fn plan_only(out: &mut dyn Write, style: &Style, outcome: &Outcome) -
     put(out, &style.wrap(0, 0, &text))
 }
 
-fn difference(
+pub(super) fn difference(
     out: &mut dyn Write,
     style: &Style,
     difference: &Difference,

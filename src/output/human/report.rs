@@ -28,7 +28,7 @@ pub fn reports(
     }
     reports_table(out, style, reports)?;
     writeln!(out)?;
-    let (label, verdict) = verdict_on_all(reports);
+    let (label, verdict) = verdict_on_all(reports, " above");
     put(out, &style.wrap(0, 0, &emphasised(label, &verdict)))
 }
 
@@ -43,6 +43,10 @@ pub fn report(
         all_checks(out, style, report)?;
     } else {
         problems(out, style, report)?;
+    }
+    for note in &report.notes {
+        let line = Text::of(Label::Heading, "note:").plain(format!(" {note}"));
+        put(out, &style.wrap(0, "note: ".len(), &line))?;
     }
     put(
         out,
@@ -89,7 +93,7 @@ fn in_order_of_urgency(report: &Report) -> impl Iterator<Item = &Finding> {
     blocking.chain(warnings).chain(ignored)
 }
 
-pub(super) fn blocks(finding: &Finding) -> bool {
+fn blocks(finding: &Finding) -> bool {
     finding.is_wrong()
 }
 
@@ -160,9 +164,8 @@ fn details(out: &mut dyn Write, style: &Style, finding: &Finding, indent: usize)
         return Ok(());
     };
     let who = match remedy.by {
-        By::You => "",
-        By::Organiser => "The organiser has to do this: ",
-        By::It => "Your company's IT has to do this: ",
+        By::You => String::new(),
+        by => format!("{}: ", by.who()),
     };
     let what = next_step(style)
         .add(Label::Heading, who)

@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use super::parts::{bracketed, label, number, number_were, symbol, table};
-use super::report::blocks;
-use crate::doctor::report::{Counts, Report, Status};
+use crate::doctor::report::{Counts, Mending, Report, Status};
 use crate::output::style::{Label, Style, Text};
 
 pub(super) fn total(counts: Counts) -> String {
@@ -31,25 +30,46 @@ fn tally(counts: Counts, with_passes: bool) -> String {
     words.join(", ")
 }
 
+/// Who can mend how many problems, as "2 you, 1 company's IT"; empty where no remedy is known.
+#[must_use]
+pub fn mending(to_mend: Mending) -> String {
+    let whose = [
+        (to_mend.you, "you"),
+        (to_mend.organiser, "organiser"),
+        (to_mend.it, "company's IT"),
+    ];
+    let whose: Vec<String> = whose
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, who)| format!("{count} {who}"))
+        .collect();
+    whose.join(", ")
+}
+
 /// The one thing to know about a target.
-pub(super) fn verdict(report: &Report) -> (Label, String) {
+#[must_use]
+pub fn verdict(report: &Report) -> (Label, String) {
     let Counts {
         warn,
-        fail,
         skip,
         unknown,
         ..
     } = report.counts;
-    let first = report.checks.iter().find(|check| blocks(check));
-    match first {
-        Some(first) if fail > 0 => (
-            Label::Fail,
-            format!(
-                "{} to solve before the workshop: start with {} above.",
-                number(fail + unknown, "problem"),
+    match report.first_problem() {
+        Some(first) if report.has_failed() => {
+            let Mending { organiser, it, .. } = report.to_mend;
+            // That all of it is the reader's own goes without saying.
+            let whose = match organiser + it {
+                0 => String::new(),
+                _ => format!(" ({})", mending(report.to_mend)),
+            };
+            let verdict = format!(
+                "{} to solve before the workshop{whose}: start with {} above.",
+                number(report.problems(), "problem"),
                 bracketed(&first.id)
-            ),
-        ),
+            );
+            (Label::Fail, verdict)
+        }
         Some(first) => (
             Label::Unknown,
             format!(
@@ -74,13 +94,18 @@ pub(super) fn verdict(report: &Report) -> (Label, String) {
     }
 }
 
-/// The one thing to know about several targets.
-pub(super) fn verdict_on_all(reports: &[Report]) -> (Label, String) {
+/// How bad it is: what is known to be wrong before what is not known, then by how much.
+fn gravity(report: &Report) -> (bool, bool, usize) {
+    (report.has_failed(), !report.ready, report.problems())
+}
+
+/// The one thing to know about several targets, and where to read more of it.
+pub(super) fn verdict_on_all(reports: &[Report], above: &str) -> (Label, String) {
     let Some(worst) = reports
         .iter()
         .filter(|report| !report.ready)
         .rev()
-        .max_by_key(|report| (report.counts.fail > 0, report.counts.unknown > 0))
+        .max_by_key(|report| gravity(report))
     else {
         let warnings = reports.iter().map(|report| report.counts.warn).sum();
         let all = format!(
@@ -97,51 +122,70 @@ pub(super) fn verdict_on_all(reports: &[Report]) -> (Label, String) {
         };
     };
     let not_ready = reports.iter().filter(|report| !report.ready).count();
-    let start = match worst.checks.iter().find(|check| blocks(check)) {
+    let start = match worst.first_problem() {
         Some(first) => format!(" with {}", bracketed(&first.id)),
         None => String::new(),
     };
     let (label, what) = match not_ready {
-        _ if worst.counts.fail == 0 => (Label::Unknown, "could not be judged"),
+        _ if !worst.has_failed() => (Label::Unknown, "could not be judged"),
         1 => (Label::Fail, "is not ready"),
         _ => (Label::Fail, "are not ready"),
     };
+    let sum = |of: fn(&Mending) -> usize| reports.iter().map(|report| of(&report.to_mend)).sum();
+    let to_mend = Mending {
+        you: sum(|by| by.you),
+        organiser: sum(|by| by.organiser),
+        it: sum(|by| by.it),
+    };
+    let whose = match to_mend.organiser + to_mend.it {
+        0 => String::new(),
+        _ => format!(" (to mend: {})", mending(to_mend)),
+    };
     let verdict = format!(
-        "{not_ready} of {} {what}: start{start} of {} above.",
+        "{not_ready} of {} {what}{whose}: start{start} of {}{above}.",
         number(reports.len(), "target"),
         worst.target
     );
     (label, verdict)
 }
 
+/// A row for each, the worst first.
 pub(super) fn reports_table(
     out: &mut dyn Write,
     style: &Style,
     reports: &[Report],
 ) -> io::Result<()> {
-    let rows: Vec<[Text; 4]> = reports
+    let mut reports: Vec<&Report> = reports.iter().collect();
+    reports.sort_by_key(|report| std::cmp::Reverse(gravity(report)));
+    let rows: Vec<[Text; 5]> = reports
         .iter()
         .map(|report| {
-            let first = report.checks.iter().find(|check| blocks(check));
             let (status, word) = match report.counts {
                 _ if report.ready && report.counts.warn > 0 => (Status::Warn, "ready"),
                 _ if report.ready => (Status::Pass, "ready"),
-                counts if counts.fail > 0 => (Status::Fail, "not ready"),
+                _ if report.has_failed() => (Status::Fail, "not ready"),
                 _ => (Status::Unknown, "unknown"),
             };
             let verdict = format!("{} {word}", style.symbol(symbol(status)));
+            let first = report.first_problem();
+            // What is skipped follows from the rest.
+            let problems = Counts {
+                skip: 0,
+                ..report.counts
+            };
             [
                 Text::of(label(status), verdict),
                 Text::new().plain(&report.target),
-                Text::new().plain(tally(report.counts, false)),
+                Text::new().plain(tally(problems, false)),
                 Text::of(Label::Dim, first.map_or("", |check| check.id.as_str())),
+                Text::new().plain(mending(report.to_mend)),
             ]
         })
         .collect();
     table(
         out,
         style,
-        ["Result", "Target", "Not passed", "Start with"],
+        ["Result", "Target", "Not passed", "Start with", "Mended by"],
         &rows,
     )
 }

@@ -100,12 +100,11 @@ fn port_fragment(port: u16) -> String {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::judge::ended;
     use super::*;
 
-    #[cfg(unix)]
     fn run(fragment: &str, home: &std::path::Path) -> (i32, String) {
         let output = std::process::Command::new("sh")
             .args(["-c", fragment, "sh"])
@@ -118,7 +117,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_command_of_the_box_tells_how_it_ended_and_what_it_said() {
         let home = tempfile::tempdir().unwrap();
         let told = |command: &str| {
@@ -146,7 +144,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_file_of_the_box_is_named_as_it_is() {
         let home = tempfile::tempdir().unwrap();
         let name = "-it's $(odd) name";

@@ -66,7 +66,7 @@ impl Net {
         };
         let parts: Vec<u8> = address
             .split('.')
-            .map(|part| part.parse().ok())
+            .map(|part| part.parse::<u8>().ok())
             .collect::<Option<_>>()?;
         let mut octets = [0; 4];
         octets.get_mut(..parts.len())?.copy_from_slice(&parts);

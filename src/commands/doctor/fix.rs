@@ -1,0 +1,187 @@
+//! Mends what is wrong, change by change: the plan of provision, narrowed to what failed.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+
+use super::look::{self, Looked};
+use super::{told, worst, write_reports};
+use crate::cli;
+use crate::commands::Environment;
+use crate::commands::boxes::Remote;
+use crate::commands::provision::owner;
+use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, stands_on};
+use crate::doctor::report::Report;
+use crate::error::{ExitCode, Result};
+use crate::provision::outcome::Outcome;
+use crate::provision::plan::Step;
+use crate::provision::{self, Consent};
+use crate::resources::Context;
+use crate::target::Target;
+use crate::workshop::Workshop;
+
+pub async fn run(
+    environment: &Environment,
+    workshop: &Workshop,
+    targets: &[Target],
+    options: &cli::Doctor,
+) -> Result<ExitCode> {
+    let mut fixed = Vec::new();
+    for target in targets {
+        fixed.push(one(environment, workshop, target, options).await?);
+    }
+    environment.tell(|output| output.fixed(&fixed))?;
+    let reports: Vec<Report> = fixed.into_iter().map(|fixed| fixed.after).collect();
+    write_reports(environment, options, &reports)?;
+    Ok(worst(reports.iter().map(Report::exit_code)))
+}
+
+async fn one(
+    environment: &Environment,
+    workshop: &Workshop,
+    target: &Target,
+    options: &cli::Doctor,
+) -> Result<Fixed> {
+    let looked = look::once(environment, workshop, target, options).await?;
+    let mut fixed = Fixed {
+        schema_version: 1,
+        target: target.to_string(),
+        changes: Vec::new(),
+        needs_yes: Vec::new(),
+        unchanged: Vec::new(),
+        notes: Vec::new(),
+        after: looked.report.clone(),
+    };
+    // A box that nobody can log in to cannot be changed either.
+    let reached = |report: &Report| {
+        let wrong = report
+            .checks
+            .iter()
+            .any(|check| check.id == "box.ssh" && check.is_wrong());
+        !wrong
+    };
+    if looked.report.ready || !reached(&looked.report) {
+        told(looked, options)?;
+        return Ok(fixed);
+    }
+    let Looked {
+        report: before,
+        wrong,
+        ..
+    } = looked;
+    let remote = Remote::find(environment, workshop, target).await;
+    remote.located()?;
+    let asking = ItemByItem {
+        environment,
+        context: remote.context(),
+        wrong,
+        asked: Mutex::default(),
+    };
+    let provisioned = provision::run(
+        &remote,
+        remote.context(),
+        &owner(),
+        &environment.events,
+        &asking,
+    )
+    .await?;
+    let outcome = provisioned.outcome;
+    drop(provisioned.transport);
+    let after = look::once(environment, workshop, target, options).await?;
+    if outcome.applied {
+        fixed.changes = outcome
+            .changes
+            .into_iter()
+            .map(|change| Mended {
+                checks: compared(&change.checks, &before.checks, &after.report.checks),
+                title: change.title,
+                status: change.status,
+            })
+            .collect();
+    }
+    let asked = asking
+        .asked
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    fixed.needs_yes = asked.left;
+    fixed.unchanged = outcome.unchanged;
+    fixed
+        .unchanged
+        .retain(|left| before.checks.iter().any(|check| check.id == left.check));
+    fixed.notes = outcome.notes;
+    fixed.after = told(after, options)?;
+    Ok(fixed)
+}
+
+/// Asks about each change by itself; with `--yes` makes those that are safe without asking.
+struct ItemByItem<'a> {
+    environment: &'a Environment,
+    context: Context<'a>,
+    wrong: Wrong,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    /// Changes that were not agreed to.
+    left: Vec<Offer>,
+    /// Their checks: what stands on these is not offered.
+    declined: HashSet<String>,
+}
+
+impl ItemByItem<'_> {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn agreed_to(&self, step: &Step) -> Result<bool> {
+        // What is not wrong keeps nothing else from being mended.
+        let Some(offer) = self.wrong.offer(step) else {
+            return Ok(false);
+        };
+        let follows = {
+            let asked = self.asked();
+            let known = step
+                .checks
+                .iter()
+                .any(|check| asked.declined.contains(check));
+            known || stands_on(self.context, &step.checks, &asked.declined)
+        };
+        if follows {
+            self.decline(&step.checks);
+            return Ok(false);
+        }
+        let agreed = if self.environment.global.yes {
+            offer.unattended
+        } else {
+            self.environment.tell(|output| output.proposal(&offer))?;
+            self.environment.agreed("Make this change?").await?
+        };
+        if !agreed {
+            self.decline(&step.checks);
+            self.asked().left.push(offer);
+        }
+        Ok(agreed)
+    }
+
+    fn decline(&self, checks: &[String]) {
+        self.asked().declined.extend(checks.iter().cloned());
+    }
+}
+
+impl Consent for ItemByItem<'_> {
+    fn to<'a>(
+        &'a self,
+        _planned: &'a Outcome,
+        steps: &'a [Step],
+    ) -> BoxFuture<'a, Result<Vec<bool>>> {
+        Box::pin(async move {
+            let mut agreed = Vec::new();
+            for step in steps {
+                agreed.push(self.agreed_to(step).await?);
+            }
+            Ok(agreed)
+        })
+    }
+}

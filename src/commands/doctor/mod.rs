@@ -1,0 +1,129 @@
+//! Checks that everything is ready, and says how to mend what is not.
+
+mod fix;
+mod look;
+mod offline;
+
+use std::path::PathBuf;
+
+use super::Environment;
+use super::boxes::Remote;
+use crate::cli;
+use crate::doctor::report::Report;
+use crate::doctor::saved::Saved;
+use crate::doctor::select::Selection;
+use crate::doctor::share::shareable;
+use crate::error::{Error, ExitCode, Result};
+use crate::output::to_file;
+use crate::resources::Context;
+use crate::target::{Purpose, Target};
+use crate::workshop::Workshop;
+use look::Looked;
+
+pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<ExitCode> {
+    let workshop = environment.workshop().await?;
+    if !options.from.is_empty() {
+        return offline::run(environment, &workshop, options);
+    }
+    let targets = environment.targets(&workshop, Purpose::Use)?;
+    if options.list {
+        return list(environment, &workshop, &targets, options).await;
+    }
+    if options.save.is_some() && targets.len() > 1 {
+        return Err(Error::usage(
+            "--save takes one --target only: a file is one machine's",
+        ));
+    }
+    if options.fix {
+        return fix::run(environment, &workshop, &targets, options).await;
+    }
+    let looking = targets
+        .iter()
+        .map(|target| look::until_ready(environment, &workshop, target, options));
+    let mut reports = Vec::new();
+    for looked in futures_util::future::join_all(looking).await {
+        reports.push(told(looked?, options)?);
+    }
+    environment.tell(|output| output.doctor(&reports))?;
+    write_reports(environment, options, &reports)?;
+    Ok(worst(reports.iter().map(Report::exit_code)))
+}
+
+/// The report of one look, as it is told; what was seen is saved beside it.
+fn told(looked: Looked, options: &cli::Doctor) -> Result<Report> {
+    if let Some(file) = &options.save {
+        looked.saved.write(file)?;
+    }
+    Ok(looked.told)
+}
+
+/// A report of what was found, narrowed and counted as the options have it.
+fn reported(
+    context: Context,
+    findings: Vec<crate::doctor::report::Finding>,
+    options: &cli::Doctor,
+) -> Result<Report> {
+    let selection = Selection::new(&options.only, &options.skip, context)?;
+    let report = Report::new(context.target, selection.of(findings)?);
+    Ok(if options.strict {
+        report.strictly()
+    } else {
+        report
+    })
+}
+
+fn shared(report: Report, context: Context, options: &cli::Doctor) -> Report {
+    if options.share {
+        shareable(&report, context)
+    } else {
+        report
+    }
+}
+
+async fn list(
+    environment: &Environment,
+    workshop: &Workshop,
+    targets: &[Target],
+    options: &cli::Doctor,
+) -> Result<ExitCode> {
+    let [target] = targets else {
+        return Err(Error::usage("--list takes one --target only"));
+    };
+    let remote = Remote::not_yet(environment, workshop, target).await;
+    let context = Context {
+        before: options.before,
+        // Everything that can be asked, whenever it is.
+        deep: true,
+        ..remote.context()
+    };
+    let selection = Selection::new(&options.only, &options.skip, context)?;
+    let checks = selection.list(context)?;
+    environment.tell(|output| output.checks(&checks))?;
+    Ok(ExitCode::Ready)
+}
+
+/// Writes the files of `--report`.
+fn write_reports(
+    environment: &Environment,
+    options: &cli::Doctor,
+    reports: &[Report],
+) -> Result<()> {
+    for (format, file) in &options.report {
+        let file: PathBuf = environment.folder.join(file);
+        to_file(&file, *format, reports, environment.global.verbose)?;
+    }
+    Ok(())
+}
+
+/// The exit code of several boxes: a failure counts more than what could not be determined.
+pub fn worst(codes: impl Iterator<Item = ExitCode>) -> ExitCode {
+    let gravity = |code: &ExitCode| match code {
+        ExitCode::Ready => 0,
+        ExitCode::Undetermined => 1,
+        ExitCode::Locked => 2,
+        ExitCode::Interrupted => 3,
+        ExitCode::Failed => 4,
+        ExitCode::Usage => 5,
+    };
+    codes.max_by_key(gravity).unwrap_or(ExitCode::Ready)
+}

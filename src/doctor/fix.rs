@@ -1,0 +1,154 @@
+//! What `--fix` may offer of a plan, and what became of it. Planning and applying are `provision`'s.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::report::{Finding, Report, Status};
+use crate::facts::Facts;
+use crate::provision::outcome::{ChangeStatus, Difference, Unchanged};
+use crate::provision::plan::Step;
+use crate::resources::change::Action;
+use crate::resources::docker::DockerApi;
+use crate::resources::{self, Context};
+
+/// One change that could be made, as somebody is asked about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Offer {
+    pub title: String,
+    /// The checks that it makes pass.
+    pub checks: Vec<String>,
+    /// Containers that run and may miss the service which the change starts anew.
+    pub containers: Vec<String>,
+    #[serde(skip)]
+    pub differences: Vec<Difference>,
+    /// Safe to make without asking.
+    #[serde(skip)]
+    pub unattended: bool,
+}
+
+/// A change that was tried, and its checks before and after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    pub title: String,
+    pub checks: Vec<Compared>,
+    #[serde(flatten)]
+    pub status: ChangeStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    pub id: String,
+    pub before: Status,
+    pub after: Status,
+}
+
+/// What `--fix` did on one target, and how the target is afterwards.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fixed {
+    pub schema_version: u32,
+    pub target: String,
+    pub changes: Vec<Mended>,
+    /// Changes that were not made because nobody said yes to them.
+    pub needs_yes: Vec<Offer>,
+    /// What is wrong and not for dwenv to change, and why.
+    pub unchanged: Vec<Unchanged>,
+    /// Files that were kept, for example.
+    pub notes: Vec<String>,
+    #[serde(rename = "doctor")]
+    pub after: Report,
+}
+
+/// What was wrong before anything was mended.
+pub struct Wrong {
+    /// Failed checks, those that had no answer, and those that were skipped because of them.
+    checks: HashSet<String>,
+    /// Containers that run in the box.
+    containers: Vec<String>,
+}
+
+impl Wrong {
+    /// `told` are the findings that were selected. Where warnings count as problems they are mended too.
+    #[must_use]
+    pub fn of(told: &Report, facts: &Facts) -> Self {
+        let wrong = told
+            .checks
+            .iter()
+            .filter(|finding| told.is_problem(finding) || finding.status == Status::Skip);
+        let containers = match facts.get::<DockerApi>().as_ref() {
+            Ok(DockerApi(Some(api))) => api.containers.iter().map(|c| c.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            checks: wrong.map(|finding| finding.id.clone()).collect(),
+            containers,
+        }
+    }
+
+    /// A step as it is offered; `None` where it mends nothing that is wrong.
+    #[must_use]
+    pub fn offer(&self, step: &Step) -> Option<Offer> {
+        if !step.checks.iter().any(|check| self.checks.contains(check)) {
+            return None;
+        }
+        let containers = if starts_anew(step) {
+            self.containers.clone()
+        } else {
+            Vec::new()
+        };
+        Some(Offer {
+            title: step.change.title.clone(),
+            checks: step.checks.clone(),
+            // Whatever a plan says: nobody's container loses its database without a yes.
+            unattended: step.change.unattended && containers.is_empty(),
+            containers,
+            differences: step.change.differences.clone(),
+        })
+    }
+}
+
+/// Whether a step stops a service, if only for a moment.
+fn starts_anew(step: &Step) -> bool {
+    match &step.change.action {
+        // An upgrade of a package starts its services anew.
+        Action::Install(_) => true,
+        Action::Script(script) => ["restart", "stop"]
+            .iter()
+            .any(|verb| script.sh.contains(&format!("systemctl {verb} "))),
+        Action::Pull(_) => false,
+    }
+}
+
+/// Whether any of these checks stands, directly or not, on one that stays as it is.
+#[must_use]
+pub fn stands_on(context: Context, checks: &[String], declined: &HashSet<String>) -> bool {
+    let mut blocked: HashSet<&str> = HashSet::new();
+    let ordered = resources::in_order(context);
+    for check in &ordered {
+        let waits = check
+            .needs
+            .iter()
+            .any(|need| declined.contains(*need) || blocked.contains(need));
+        if waits {
+            blocked.insert(check.id);
+        }
+    }
+    checks.iter().any(|check| blocked.contains(check.as_str()))
+}
+
+/// The checks of one change, before it and after it.
+#[must_use]
+pub fn compared(checks: &[String], before: &[Finding], after: &[Finding]) -> Vec<Compared> {
+    let status = |findings: &[Finding], id: &str| {
+        let finding = findings.iter().find(|finding| finding.id == id);
+        finding.map_or(Status::Unknown, |finding| finding.status)
+    };
+    checks
+        .iter()
+        .map(|id| Compared {
+            id: id.clone(),
+            before: status(before, id),
+            after: status(after, id),
+        })
+        .collect()
+}
