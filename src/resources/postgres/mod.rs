@@ -5,6 +5,7 @@ mod files;
 mod judge;
 mod login;
 mod plan;
+mod predict;
 mod running;
 pub mod schema;
 
@@ -220,7 +221,7 @@ impl Resource for Postgres {
     }
 
     fn predict(&self, context: Context, facts: &Facts, drift: &Drift) {
-        plan::predict(context.workshop, facts, drift);
+        predict::predict(context.workshop, facts, drift);
     }
 }
 
