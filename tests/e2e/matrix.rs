@@ -189,7 +189,10 @@ fn run(it: &Workbox, fault: &Fault) -> Result<(), String> {
     if !fault.undo.is_empty() {
         in_box(it, &fault.undo).map_err(|said| format!("cannot be undone: {said}"))?;
     }
-    let after = it.doctor();
+    // A service that was just started needs a moment.
+    let after = it.dwenv(&[
+        "doctor", "--wait", "20s", "--format", "json", "--target", "sandbox",
+    ]);
     let left = wrong(&after);
     if left.is_empty() {
         Ok(())
