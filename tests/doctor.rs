@@ -1,7 +1,5 @@
 //! Doctor's command line and its formats: what is selected, saved, judged elsewhere, shared and told.
 
-// Shared with the commands' tests, which use all of it.
-#[allow(dead_code)]
 #[path = "commands/place.rs"]
 #[allow(
     dead_code,
