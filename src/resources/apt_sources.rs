@@ -31,7 +31,7 @@ trap 'rm -rf "$new"' EXIT; trap 'exit 1' HUP INT TERM
 chmod 755 "$new"; mkdir "$new/lists" "$new/cache"
 {
   printf '#clear APT::Update::%s;\n' Pre-Invoke Post-Invoke Post-Invoke-Success
-  for target in $(apt-get indextargets --format '$(CREATED_BY)' 2>/dev/null | sort -u); do
+  for target in $(apt-get -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= indextargets --format '$(CREATED_BY)' 2>/dev/null | sort -u); do
     printf 'Acquire::IndexTargets::%s::'"$target"'::DefaultEnabled "false";\n' deb deb-src
   done
 } >"$new/settings"
