@@ -75,7 +75,7 @@ fn a_life(suite: Suite) {
     let who = it.dwenv(&["ssh", "--", "whoami"]);
     assert_eq!(who.exit(0).out, "vagrant\n");
     it.dwenv(&["ssh", "--", "sh", "-c", "echo \"it's\"; exit 7"])
-        .exit(1)
+        .exit(7)
         .says("it's");
     it.dwenv(&["targets"])
         .exit(0)

@@ -47,7 +47,7 @@ const CHECKS: &[Check] = &[
     Check {
         id: "box.server.python",
         title: "Python finds its PostgreSQL driver, and the driver its library",
-        needs: &["box.server.packages"],
+        needs: &["box.server.packages", "box.server.files"],
         probe: Python::PROBE,
     },
     Check {
