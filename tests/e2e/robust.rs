@@ -34,7 +34,7 @@ fn what_is_missing_in_a_box_is_never_a_wrong_verdict() {
             "no psql",
             "for file in /usr/lib/postgresql/*/bin/psql; do sudo mv $file $file.away; done",
             "for file in /usr/lib/postgresql/*/bin/psql.away; do sudo mv $file ${file%.away}; done",
-            &["unknown box.postgres.running"],
+            &["unknown box.postgres.data"],
         ),
         (
             "no dbus",
