@@ -168,7 +168,13 @@ impl<'a> Remote<'a> {
         let mut records = facts.records().clone();
         if !self.deep_probes.is_empty() && wants_deep(&facts) {
             let asked = collect::over(transport.clone(), &self.deep_probes, &[], self.until());
-            let (later, laptop) = tokio::join!(asked, self.ask_laptop(&self.deep_probes));
+            let near: Vec<Probe> = self
+                .deep_probes
+                .iter()
+                .filter(|probe| !probe.asks_the_internet())
+                .cloned()
+                .collect();
+            let (later, laptop) = tokio::join!(asked, self.ask_laptop(&near));
             records.add(Records {
                 deep: true,
                 ..later

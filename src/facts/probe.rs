@@ -142,6 +142,14 @@ impl Probe {
         }
     }
 
+    /// Whether a server on the internet is asked: days ahead only, for on the day a bad network would make
+    /// everybody wait.
+    #[must_use]
+    pub fn asks_the_internet(&self) -> bool {
+        matches!(&self.question, Question::Laptop(question)
+            if matches!(question.ask, Ask::WebDate(_) | Ask::Vouched(_)))
+    }
+
     /// Whether it is the same question. Laptops of different systems are asked differently, by one id.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

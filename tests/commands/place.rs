@@ -84,7 +84,12 @@ impl Place {
     /// Runs `dwenv` with these words.
     pub fn dwenv(&self, arguments: &str) -> Ran {
         let words: Vec<&str> = arguments.split_whitespace().collect();
-        let output = self.command(&words).output().unwrap();
+        self.ran(self.command(&words))
+    }
+
+    /// Runs a command that [`Self::command`] began.
+    pub fn ran(&self, mut command: Command) -> Ran {
+        let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| self.without_paths(&String::from_utf8(bytes).unwrap());
         Ran {
             out: text(output.stdout),

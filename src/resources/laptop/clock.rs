@@ -16,9 +16,9 @@ pub const KIND: LaptopKind = LaptopKind {
     }],
     on: Os::ALL,
     virtualbox: false,
-    when: When::Deep,
+    when: When::Before,
     probes: |_| {
-        let ask = Ask::WebDate("http://deb.debian.org/");
+        let ask = Ask::WebDate("http://vagrantcloud.com/");
         let question = LaptopQuestion { on: Os::ALL, ask };
         vec![Probe::deep(PROBE, Question::Laptop(question))]
     },
