@@ -1,0 +1,104 @@
+//! An attendee's first steps.
+
+use insta::assert_snapshot;
+
+use super::place::Place;
+
+#[test]
+fn without_vagrant_doctor_says_just_that() {
+    assert_snapshot!(Place::new().dwenv("doctor").ended(1), @r#"
+        ✗ fail: Vagrant is installed and new enough [laptop.vagrant]
+            Vagrant is not installed, or not on the PATH
+          → Install it from https://developer.hashicorp.com/vagrant/install, then open a
+            new terminal
+            60 checks skipped because of laptop.vagrant
+
+        61 checks: 1 fail, 60 skip
+        1 problem to solve before the workshop: start with [laptop.vagrant] above.
+        [exit 1]
+        "#);
+}
+
+#[test]
+fn without_vagrant_doctor_skips_everything_else() {
+    let report = Place::new()
+        .dwenv("doctor --format json")
+        .ended(1)
+        .document();
+    assert_eq!(report["target"], "vagrant");
+    assert_eq!(report["ready"], false);
+    let checks = report["checks"].as_array().unwrap();
+    for check in checks {
+        let (id, status) = (
+            check["id"].as_str().unwrap(),
+            check["status"].as_str().unwrap(),
+        );
+        if id == "laptop.vagrant" {
+            assert_eq!(status, "fail");
+            assert_eq!(check["remedy"]["by"], "you");
+        } else {
+            assert_eq!(status, "skip", "{id}");
+            assert_eq!(check["because"], "laptop.vagrant", "{id}");
+        }
+    }
+    assert_eq!(report["counts"]["skip"], checks.len() - 1);
+}
+
+#[test]
+fn without_vagrant_nothing_else_can_be_done_with_its_box() {
+    let place = Place::new().with("Vagrantfile", "");
+    for command in [
+        "up",
+        "provision",
+        "provision --plan",
+        "ssh",
+        "down",
+        "destroy --yes",
+    ] {
+        let ran = place.dwenv(&format!("{command} --target vagrant")).ended(1);
+        insta::allow_duplicates! {
+            assert_snapshot!(ran, @r#"
+                --- stderr ---
+                error: Vagrant is not installed, or not on the search path
+                  hint: Install it from https://developer.hashicorp.com/vagrant/install, and
+                        open a new terminal
+                [exit 1]
+                "#);
+        }
+    }
+}
+
+#[test]
+fn quiet_keeps_to_results_and_verbose_tells_every_check() {
+    let place = Place::new();
+    let usual = place.dwenv("doctor").ended(1);
+    let quiet = place.dwenv("doctor -q").ended(1);
+    assert_eq!(quiet.err, "");
+    assert_eq!(quiet.out, usual.out);
+    let verbose = place.dwenv("doctor -v").ended(1);
+    assert!(verbose.out.contains("[box.postgres.schema]"));
+    assert!(verbose.out.lines().count() > 30, "{verbose}");
+}
+
+#[test]
+fn no_targets() {
+    assert_snapshot!(Place::new().dwenv("targets").ended(0), @r#"
+        No targets are known in this folder.
+        [exit 0]
+        "#);
+}
+
+#[test]
+fn declared_targets_are_listed() {
+    let place = Place::new().with(
+        "config.toml",
+        "[target.room-1]\nhost = \"10.20.0.11\"\nport = 2222\nuser = \"debian\"\n",
+    );
+    assert_snapshot!(place.dwenv("targets").ended(0), @r#"
+        Target  Provider  State  Address
+        room-1  ssh              ssh://debian@10.20.0.11:2222
+        [exit 0]
+        "#);
+    let listed = place.dwenv("targets --format json").ended(0).document();
+    assert_eq!(listed["targets"][0]["name"], "room-1");
+}
