@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::human::parts::{commands, emphasised, next_step, number};
 use super::json::{SCHEMA_VERSION, document};
-use super::style::{Label, Style, Text, put};
+use super::style::{Label, Style, put};
+use super::text::Text;
 use crate::doctor::catalogue::{Coverage, Fix, Place, Row, System};
 use crate::doctor::explain::{Reading, Recognised, filled};
 use crate::doctor::manual::Section;

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::human::parts::number;
 use super::json::SCHEMA_VERSION;
-use super::style::{Label, Style, Symbol, Text, UNBROKEN, put};
+use super::style::{Label, Style, Symbol, put};
+use super::text::{Text, UNBROKEN};
 use crate::date::Date;
 use crate::lint::{self, Finding, Severity};
 

@@ -13,6 +13,7 @@ pub mod lint;
 pub mod markdown;
 pub mod progress;
 pub mod style;
+pub mod text;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::Verbosity;
 use super::human::duration;
-use super::style::{Label, Stream, Style, Symbol, Text, clean, columns};
+use super::style::{Label, Stream, Style, Symbol};
+use super::text::{Text, clean, columns};
 use crate::events::{Event, Events};
 
 /// How often the live line is drawn anew.

@@ -6,7 +6,8 @@ use super::outcome::results;
 use super::parts::{INDENT, heading, next_step, table};
 use super::report;
 use crate::error::{Advice, Error, Result};
-use crate::output::style::{Label, Style, Text, UNBROKEN, put};
+use crate::output::style::{Label, Style, put};
+use crate::output::text::{Text, UNBROKEN};
 use crate::output::{Done, Listed, Up};
 
 /// What `up` did: the changes, the checks, and where the server answers.

@@ -9,7 +9,8 @@ use super::parts::{
 use super::plan::{plan, plan_only};
 use crate::doctor::report::Status;
 use crate::error::Result;
-use crate::output::style::{Label, Style, Symbol, Text, put};
+use crate::output::style::{Label, Style, Symbol, put};
+use crate::output::text::Text;
 use crate::provision::outcome::{ChangeStatus, Outcome, PlannedChange, Unchanged};
 
 /// What provision did on every target, or would do where it was only asked to plan.

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::doctor::report::Status;
-use crate::output::style::{Label, Style, Symbol, Text, UNBROKEN, columns, put};
+use crate::output::style::{Label, Style, Symbol, put};
+use crate::output::text::{Text, UNBROKEN, columns};
 
 /// Columns before what belongs to a heading.
 pub(super) const INDENT: usize = 4;

@@ -12,7 +12,8 @@ use super::verdict::{reports_table, verdict_on_all};
 use crate::doctor::fix::{Fixed, Mended, Offer};
 use crate::doctor::report::{Report, Status};
 use crate::doctor::select::Listed;
-use crate::output::style::{Label, Style, Symbol, Text, put};
+use crate::output::style::{Label, Style, Symbol, put};
+use crate::output::text::Text;
 use crate::provision::outcome::ChangeStatus;
 
 /// A row for each file, and one line for all.

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use super::outcome::{left_alone, nothing_planned};
 use super::parts::{bracketed, emphasised, heading, number};
-use crate::output::style::{Label, Style, Text, columns, put};
+use crate::output::style::{Label, Style, put};
+use crate::output::text::{Text, columns};
 use crate::provision::outcome::{Difference, Outcome};
 
 /// What is about to be done: a numbered list, and what will stay as it is.

@@ -9,7 +9,8 @@ use super::parts::{
 };
 use super::verdict::{reports_table, total, verdict, verdict_on_all};
 use crate::doctor::report::{By, Finding, Ignored, Report, Scope, Status};
-use crate::output::style::{Label, Style, Symbol, Text, UNBROKEN, columns, put};
+use crate::output::style::{Label, Style, Symbol, put};
+use crate::output::text::{Text, UNBROKEN, columns};
 
 /// What doctor found on every target; several targets get a section each and a table at the end.
 pub fn reports(

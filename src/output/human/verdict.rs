@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use super::parts::{bracketed, label, number, number_were, symbol, table};
 use crate::doctor::report::{Counts, Mending, Report, Status};
-use crate::output::style::{Label, Style, Text};
+use crate::output::style::{Label, Style};
+use crate::output::text::Text;
 
 pub(super) fn total(counts: Counts) -> String {
     let judged = counts.pass + counts.warn + counts.fail + counts.skip + counts.unknown;
