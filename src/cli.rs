@@ -245,7 +245,10 @@ pub struct Doctor {
     #[arg(long, value_name = "ID")]
     pub skip: Vec<String>,
 
-    /// List the checks instead of making them; no box is needed
+    /// List the checks that apply here instead of making them; no box is needed
+    ///
+    /// Those of the `--target`, or with `--before` those of the days ahead, narrowed by `--only` and `--skip`. What
+    /// is asked only after a failure or with `--deep` is among them.
     #[arg(long, conflicts_with_all = ["wait", "fix", "save", "from", "share", "report"])]
     pub list: bool,
 
