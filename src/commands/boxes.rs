@@ -28,6 +28,11 @@ use crate::workshop::Workshop;
 /// The script that waits for the box's services ends by itself before that.
 const SETTLING: Duration = Duration::from_secs(28);
 
+/// How much of a report's time is for finding what it is of. The rest is kept for asking.
+fn for_finding(deadline: Duration) -> Duration {
+    deadline * 2 / 3
+}
+
 /// One target of a run.
 pub struct Remote<'a> {
     environment: &'a Environment,
@@ -61,7 +66,7 @@ impl<'a> Remote<'a> {
         Self::of(environment, workshop, target, provider, found)
     }
 
-    /// The same for a report that is to be there after `deadline`: a third of it is kept for asking.
+    /// The same for a report that is to be there after `deadline`.
     pub async fn find_within(
         environment: &'a Environment,
         workshop: &'a Workshop,
@@ -70,11 +75,11 @@ impl<'a> Remote<'a> {
     ) -> Remote<'a> {
         let until = Instant::now() + deadline;
         let finding = Self::find(environment, workshop, target);
-        let found = tokio::time::timeout(deadline * 2 / 3, finding).await;
+        let found = tokio::time::timeout(for_finding(deadline), finding).await;
         let mut remote = found.unwrap_or_else(|_| {
             let late = format!(
                 "{target} was not found within {} s",
-                (deadline * 2 / 3).as_secs()
+                for_finding(deadline).as_secs()
             );
             let late = Error::new(ErrorKind::Unreachable, late)
                 .hint("Give it longer: `dwenv doctor --deadline 2m`");
@@ -85,18 +90,26 @@ impl<'a> Remote<'a> {
         remote
     }
 
-    /// Looks for no box: for [`Self::laptop_facts`] alone.
+    /// Looks for no box: for [`Self::laptop_facts`] alone, which are to be there after `deadline`.
     pub async fn not_yet(
         environment: &'a Environment,
         workshop: &'a Workshop,
         target: &Target,
+        deadline: Duration,
     ) -> Remote<'a> {
-        let provider = target::provider(target, &environment.folder).await;
+        let until = Instant::now() + deadline;
+        let asking = target::provider(target, &environment.folder);
+        let provider = tokio::time::timeout(for_finding(deadline), asking)
+            .await
+            .unwrap_or_else(|_| target::usual_provider(target));
         let found = Err(Error::new(
             ErrorKind::Unreachable,
             format!("{target} was not looked for"),
         ));
-        Self::of(environment, workshop, target, provider, found)
+        Self {
+            until: Some(until),
+            ..Self::of(environment, workshop, target, provider, found)
+        }
     }
 
     fn of(
@@ -249,13 +262,16 @@ impl<'a> Remote<'a> {
     /// The answers of the laptop: the author's questions, and its own programs.
     async fn ask_laptop(&self, probes: &[Probe]) -> Records {
         let mut records = Records::default();
-        for (id, record) in here::ask(probes).await {
-            records.insert(id, record);
-        }
-        if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(probes, &self.environment.folder).await {
-                records.insert(id, record);
+        let until = self.until();
+        let programs = async {
+            match self.provider {
+                Provider::Vagrant(_) => laptop::ask(probes, &self.environment.folder, until).await,
+                _ => Vec::new(),
             }
+        };
+        let (authors, programs) = tokio::join!(here::ask(probes, until), programs);
+        for (id, record) in authors.into_iter().chain(programs) {
+            records.insert(id, record);
         }
         records
     }
