@@ -113,6 +113,10 @@ pub struct Global {
     )]
     pub timeout: u64,
 
+    /// Wait so long for another run that holds the box, such as `30s` or `10m`
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", global = true)]
+    pub wait_lock: Duration,
+
     /// How results are told; junit and markdown are for `doctor` only
     #[arg(long, value_enum, default_value_t, global = true)]
     pub format: Format,

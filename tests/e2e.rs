@@ -1,11 +1,15 @@
 //! End to end: the built `dwenv` on real machines that it makes itself.
 #![cfg(target_os = "linux")]
 
+#[path = "support/cutter.rs"]
+mod cutter;
 #[path = "support/sandbox.rs"]
 mod support;
 #[path = "support/workbox.rs"]
 mod workbox;
 
+#[path = "e2e/cut.rs"]
+mod cut;
 #[path = "e2e/errors.rs"]
 mod errors;
 #[path = "e2e/faults.rs"]

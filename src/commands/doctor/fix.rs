@@ -81,8 +81,7 @@ async fn one(
     let provisioned = provision::run(
         &remote,
         remote.context(),
-        &owner(),
-        &environment.events,
+        &environment.wishes(&owner()),
         &asking,
     )
     .await?;

@@ -157,7 +157,11 @@ done
         unit = quote::sh(&server.unit),
         port = server.port,
     );
-    Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
+    let plan = Plan::script_reading(format!("{verb} {}", server.unit), script, stdin);
+    match workshop.postgres.password {
+        Password::Secret(_) => plan.with_secret(),
+        Password::Public(_) => plan,
+    }
 }
 
 /// The previous version stays beside, as with every file that somebody edited.
