@@ -1,7 +1,7 @@
 //! The box's own firewall, as far as it explains why a service is not reached. Asked only for a diagnosis.
 
 use super::{Context, is_simple};
-use crate::facts::{Fact, Observed, Probe, Question, Records, Unobserved};
+use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
 use crate::workshop::Workshop;
 
 /// The chain of iptables that everything passes that comes for the box itself, and whether ufw made it.
@@ -39,6 +39,15 @@ impl Firewall {
         let is_ufw = self.is_ufw;
         self.refuses_the_rest
             .then_some(Closed::Unnamed { port, is_ufw })
+    }
+
+    /// What is known to close a port, where the firewall was asked.
+    #[must_use]
+    pub fn closing(facts: &Facts, port: u16) -> Option<Closed> {
+        match facts.get::<Self>().as_ref() {
+            Ok(firewall) => firewall.closes(port),
+            Err(_) => None,
+        }
     }
 }
 
@@ -79,6 +88,16 @@ impl Fact for Firewall {
 }
 
 impl Closed {
+    pub const CURE: &str = "Let it in, if nobody closed it on purpose";
+    /// Why provision does not.
+    pub const LEFT: &str = "whom the box's firewall keeps out is its keeper's choice";
+
+    /// Whether not even the box itself gets to its port: by a rule that is for all its links.
+    #[must_use]
+    pub fn holds_inside(&self) -> bool {
+        matches!(self, Self::Rule(rule) if !rule.starts_with("-i ") && !rule.contains(" -i "))
+    }
+
     /// What doctor says behind what the laptop saw.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -152,6 +171,9 @@ mod tests {
         assert_eq!(closed.closes(8080), rule(named));
         assert_eq!(closed.closes(5432), rule(named));
         assert_eq!(closed.closes(5433), None);
+        assert!(!closed.closes(8080).unwrap().holds_inside());
+        let everywhere = of("-P INPUT ACCEPT\n-A INPUT -p tcp -m tcp --dport 8080 -j DROP\nend");
+        assert!(everywhere.closes(8080).unwrap().holds_inside());
         let strict = of(
             "-P INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT\nend",
         );

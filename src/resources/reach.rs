@@ -340,25 +340,16 @@ impl Resource for Reach {
         } else {
             (observed!(facts, ReachPostgres).0, workshop.postgres.port)
         };
-        let works: Vec<String> = ways
-            .iter()
-            .filter(|way| way.failure.is_none())
-            .map(|way| way.address.clone())
-            .collect();
-        let failed: Vec<Way> = ways
-            .into_iter()
-            .filter(|way| way.failure.is_some())
-            .collect();
+        let (works, failed): (Vec<Way>, Vec<Way>) =
+            ways.into_iter().partition(|way| way.failure.is_none());
+        let works: Vec<String> = works.into_iter().map(|way| way.address).collect();
         match (failed.is_empty(), works.is_empty()) {
             (true, true) => State::Unknown("there is no way from the laptop to the box".to_owned()),
             (true, false) => State::AsDeclared(works.join(", ")),
             (false, _) => State::Drifted(ReachDrift {
                 failed,
                 works,
-                closed: match facts.get::<Firewall>().as_ref() {
-                    Ok(firewall) => firewall.closes(port),
-                    Err(_) => None,
-                },
+                closed: Firewall::closing(facts, port),
             }),
         }
     }
@@ -376,7 +367,7 @@ impl Resource for Reach {
             Status::Warn
         };
         let text = if drift.closed.is_some() {
-            "Let it in, if nobody closed it on purpose".to_owned()
+            Closed::CURE.to_owned()
         } else if drift.works.is_empty() {
             "A VPN or a firewall stands between the laptop and the box: switch it off for the workshop"
                 .to_owned()
@@ -400,7 +391,7 @@ impl Resource for Reach {
 
     fn plan(&self, _: Context, _: &Facts, drift: &ReachDrift) -> Plan {
         Plan::leave(if drift.closed.is_some() {
-            "whom the box's firewall keeps out is its keeper's choice"
+            Closed::LEFT
         } else {
             "the way from the laptop to the box is not the box's to change"
         })
