@@ -25,7 +25,7 @@ use crate::output::progress::Progress;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Output, Verbosity};
 use crate::target::{self, Here, Purpose, Target};
-use crate::workshop::{Source, Workshop};
+use crate::workshop::{Secrets, Source, Workshop};
 
 /// What every command works with.
 pub struct Environment {
@@ -81,8 +81,7 @@ pub fn usage(error: &clap::Error) -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     if error.use_stderr() && cli::format_asked(&arguments) == Format::Json {
         let output = Output::new(Format::Json, ColorWhen::Auto, Verbosity::Normal);
-        let text = error.render().to_string();
-        output.error(&Error::usage(text.trim_start_matches("error: ").trim_end()));
+        output.error(&usage_error(&error.render().to_string()));
     } else {
         // Where neither stream can be written to, nobody is left to tell.
         let _ = error.print();
@@ -92,6 +91,19 @@ pub fn usage(error: &clap::Error) -> std::process::ExitCode {
     } else {
         ExitCode::Ready.into()
     }
+}
+
+/// What clap would print: the mistake, and what could be meant, a paragraph each.
+fn usage_error(text: &str) -> Error {
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty());
+    let message = paragraphs.next().unwrap_or_default();
+    let error = Error::usage(message.trim_start_matches("error: "));
+    paragraphs.fold(error, |error, hint| {
+        error.hint(hint.trim_start_matches("tip: "))
+    })
 }
 
 /// Tells that the system let dwenv not even begin.
@@ -125,9 +137,9 @@ impl Environment {
         })
     }
 
-    async fn workshop(&self) -> Result<Workshop> {
+    async fn workshop(&self, secrets: Secrets) -> Result<Workshop> {
         let source = Source::choose(&self.folder, self.global.config.as_deref());
-        source.load(&self.events).await
+        source.load(secrets, &self.events).await
     }
 
     /// The targets of this run, and says so where nobody named them and that may surprise.

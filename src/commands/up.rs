@@ -9,10 +9,10 @@ use crate::doctor::{self, report::Report};
 use crate::error::{ExitCode, Result};
 use crate::output::Up;
 use crate::target::{self, Located, Purpose, Reach, Target};
-use crate::workshop::Workshop;
+use crate::workshop::{Secrets, Workshop};
 
 pub async fn run(environment: &Environment) -> Result<ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(Secrets::Read).await?;
     let mut boxes = Vec::new();
     let mut codes = Vec::new();
     let targets = environment.targets(&workshop, Purpose::Make)?;

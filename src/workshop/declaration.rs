@@ -9,7 +9,7 @@ use super::document::Document;
 use super::folder::{self, Folder};
 use super::model::{
     Column, DeclaredFile, Docker, DockerSource, Forward, Laptop, Machine, NamedTarget, Password,
-    Postgres, Server, Table, Workshop,
+    Postgres, Secrets, Server, Table, Workshop,
 };
 use super::section::{Layer, Problem, Section, Value};
 use super::{authors, builtin, check, column, identifier, network};
@@ -20,7 +20,11 @@ use crate::secret::Secret;
 const PORTS: std::ops::RangeInclusive<i64> = 1024..=65535;
 
 /// Reads `authors` over the declaration inside the program; without it, that alone.
-pub fn read(authors: Option<&Document>, origin: Option<PathBuf>) -> Result<Workshop> {
+pub fn read(
+    authors: Option<&Document>,
+    origin: Option<PathBuf>,
+    secrets: Secrets,
+) -> Result<Workshop> {
     let inside = Document::new(
         "config.toml (inside dwenv)",
         builtin::CONFIG,
@@ -39,7 +43,7 @@ pub fn read(authors: Option<&Document>, origin: Option<PathBuf>) -> Result<Works
     let top = Section::top(layers);
     // Before anything else: a newer dwenv may know what this one would call a mistake.
     requires(&top.get("requires")?)?;
-    let postgres = postgres(&top.section("postgres")?)?;
+    let postgres = postgres(&top.section("postgres")?, secrets)?;
     let server = server(
         &top.section("server")?,
         &top.section("postgres")?,
@@ -172,7 +176,7 @@ fn distinct(list: &Value, check: impl Fn(&str) -> Result<String, Problem>) -> Re
     Ok(texts)
 }
 
-fn postgres(section: &Section) -> Result<Postgres> {
+fn postgres(section: &Section, secrets: Secrets) -> Result<Postgres> {
     let allowed = section.get("allow_from")?;
     let postgres = Postgres {
         minimum_major: section.get("minimum_major")?.number(13..=99)?,
@@ -183,7 +187,7 @@ fn postgres(section: &Section) -> Result<Postgres> {
         allow_from: distinct(&allowed, network::allowed)?,
         role: section.get("role")?.parse(identifier::role)?,
         database: section.get("database")?.parse(identifier::database)?,
-        password: password(&section.get("password")?)?,
+        password: password(&section.get("password")?, secrets)?,
         create_database: section.get("create_database")?.file()?,
         create_schema: section.get("create_schema")?.file()?,
         tables: tables(&section.get("tables")?)?,
@@ -204,7 +208,7 @@ fn postgres(section: &Section) -> Result<Postgres> {
     Ok(postgres)
 }
 
-fn password(value: &Value) -> Result<Password> {
+fn password(value: &Value, secrets: Secrets) -> Result<Password> {
     if !value.is_table() {
         return Ok(Password::Public(value.parse(check::password)?));
     }
@@ -212,6 +216,7 @@ fn password(value: &Value) -> Result<Password> {
     let (variable, file) = (section.find("env"), section.find("file"));
     section.finish()?;
     let secret = match (variable, file) {
+        (Some(_), None) | (None, Some(_)) if secrets == Secrets::Leave => String::new(),
         (Some(variable), None) => from_environment(&variable)?,
         (None, Some(file)) => from_file(&file)?,
         _ => {

@@ -30,7 +30,7 @@ const LAB: &str = "dockerworkshop";
 impl Workshop {
     /// The declaration that the program carries inside.
     pub fn builtin() -> Result<Self> {
-        declaration::read(None, None)
+        declaration::read(None, None, Secrets::Read)
     }
 
     /// The variables by which the server learns what this declaration has other than its own defaults. A

@@ -100,6 +100,16 @@ pub struct Postgres {
     pub tables: Vec<Table>,
 }
 
+/// Whether a command needs the secrets that a declaration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// Each is read, and one that is not there is an error.
+    Read,
+    /// They stay where they are, and their values are empty: whoever stops a box or looks at its name has no use
+    /// for them, and may not have them.
+    Leave,
+}
+
 /// The role's password.
 #[derive(Clone, Debug)]
 pub enum Password {
