@@ -12,8 +12,6 @@ mod workbox;
 mod cut;
 #[path = "e2e/errors.rs"]
 mod errors;
-#[path = "e2e/faults.rs"]
-mod faults;
 #[path = "e2e/files.rs"]
 mod files;
 #[path = "e2e/images.rs"]

@@ -11,6 +11,7 @@ pub mod custom;
 pub mod docker;
 mod docker_repository;
 pub mod files;
+pub mod firewall;
 pub mod laptop;
 pub mod locale;
 pub mod network;
@@ -94,14 +95,18 @@ impl Context<'_> {
     /// others does not belong in a remedy.
     #[must_use]
     pub fn in_box(&self, command: &str) -> String {
-        let simple = |c: char| c.is_ascii_alphanumeric() || " -_./=:@,+".contains(c);
         let ssh = format!("dwenv ssh --target {} --", self.target);
-        if command.chars().all(simple) {
+        if command.chars().all(is_simple) {
             format!("{ssh} {command}")
         } else {
             format!("{ssh} \"{command}\"")
         }
     }
+}
+
+/// Whether a character means itself in sh, PowerShell and cmd.
+fn is_simple(c: char) -> bool {
+    c.is_ascii_alphanumeric() || " -_./=:@,+".contains(c)
 }
 
 /// One thing that is proved, by a stable id.
@@ -309,6 +314,7 @@ pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static st
         // Whichever package is missing, apt is what should have brought it.
         (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
         ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        ("box.postgres.data", _, Status::Unknown) => &["box.disk"],
         // A box that VirtualBox cannot start does not answer.
         ("box.ssh", _, Status::Unknown) => &[
             "laptop.architecture",

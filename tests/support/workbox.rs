@@ -169,11 +169,6 @@ impl Workbox {
         assert!(output.status.success(), "never came true: {condition}");
     }
 
-    /// Runs SQL in the workshop's database as the superuser.
-    pub fn sql(&self, sql: &str) -> String {
-        self.run(&superuser(sql))
-    }
-
     /// The rows that the server answers with: id and payload.
     pub fn rows(&self) -> Vec<(u64, String)> {
         let (status, answer) = self.http("GET", "");
@@ -222,14 +217,6 @@ impl Workbox {
         lines.sort_unstable();
         lines
     }
-}
-
-/// The command that runs SQL in the workshop's database as the superuser.
-pub fn superuser(sql: &str) -> String {
-    format!(
-        "cd / && sudo -u postgres psql -qAt -v ON_ERROR_STOP=1 -d dockerworkshop -c {}",
-        dwenv::quote::sh(sql)
-    )
 }
 
 /// Both lists are the same; otherwise only what differs is shown.
