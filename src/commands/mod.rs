@@ -187,10 +187,10 @@ impl Environment {
     }
 
     /// What this person wants of a run that changes a box; `owner` is who makes it.
-    fn wishes<'a>(&'a self, owner: &'a str) -> Wishes<'a> {
+    fn wishes<'a>(&'a self, owner: &'a str, patience: Duration) -> Wishes<'a> {
         Wishes {
             owner,
-            patience: self.global.wait_lock,
+            patience,
             interrupts: &self.interrupts,
             events: &self.events,
         }

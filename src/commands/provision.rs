@@ -55,7 +55,7 @@ pub async fn provision(
     let mut done = provision::run(
         remote,
         remote.context(),
-        &environment.wishes(&owner()),
+        &environment.wishes(&owner(), options.wait_lock),
         &consent,
     )
     .await?;

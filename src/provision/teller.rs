@@ -81,7 +81,7 @@ impl<'a> Teller<'a> {
                     format!("another run holds this box: {body}"),
                 )
                 .hint("Wait until it has ended, then run the same command again")
-                .hint("Or let it be waited for: `--wait-lock 10m`"));
+                .hint("Or wait for it: `dwenv provision --wait-lock 10m`"));
             }
             said::NOT_STARTED => {
                 return Err(

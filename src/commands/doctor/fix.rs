@@ -81,7 +81,7 @@ async fn one(
     let provisioned = provision::run(
         &remote,
         remote.context(),
-        &environment.wishes(&owner()),
+        &environment.wishes(&owner(), cli::WAIT_LOCK),
         &asking,
     )
     .await?;
