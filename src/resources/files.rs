@@ -22,7 +22,7 @@ pub struct BoxFile {
 pub const KEPT: &str = "dwenv-kept ";
 
 /// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
-const WRITTEN: &str = "/var/lib/dwenv/written";
+pub const WRITTEN: &str = "/var/lib/dwenv/written";
 
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
 ///
