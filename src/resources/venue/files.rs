@@ -122,7 +122,7 @@ pub fn of_certificates(venue: &Venue) -> Vec<BoxFile> {
 /// The link by which programs find the certificate of this file, once it is trusted.
 pub fn link(certificate: &str) -> String {
     let name = certificate.rsplit('/').next().unwrap_or(certificate);
-    let stem = name.strip_suffix(".crt").unwrap_or(name);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     format!("/etc/ssl/certs/{stem}.pem")
 }
 

@@ -1,5 +1,7 @@
 //! How a venue's network is set up in a box, and taken away again.
 
+use std::collections::BTreeSet;
+
 use super::super::Plan;
 use super::super::apt;
 use super::super::docker::facts::{CONFIG, Host};
@@ -7,7 +9,7 @@ use super::super::files::{self, BoxFile, KEPT, WRITTEN};
 use super::super::system::Login;
 use super::facts::{ARCHIVE, Daemon, Found};
 use super::files::{
-    APT, ASIDE, DAEMON, MIRRORS, SHELLS, SOURCES, UNIT, of_certificates, of_docker, of_proxy,
+    APT, ASIDE, DAEMON, MIRRORS, SHELLS, SOURCES, UNIT, link, of_certificates, of_docker, of_proxy,
 };
 use super::{Drift, docker};
 use crate::facts::Facts;
@@ -206,7 +208,7 @@ pub fn left(workshop: &Workshop, found: &Found) -> Vec<String> {
         path if path.starts_with(ASIDE) => venue.apt_mirror.is_some(),
         path => certificates
             .iter()
-            .any(|file| path == file.path || path == super::files::link(&file.path)),
+            .any(|file| path == file.path || path == link(&file.path)),
     };
     let left = found.there.iter().filter(|path| !is_declared(path));
     left.cloned().collect()
@@ -229,8 +231,21 @@ fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
         script.push_str(&format!("rm -f {}\n", plain.join(" ")));
     }
     if paths.iter().any(|path| is_certificate(&path)) {
-        // It removes the links that lead nowhere, too.
         script.push_str("update-ca-certificates\n");
+    }
+    // That leaves the links, which lead nowhere now. Last goes the one that tells what there was.
+    let links: BTreeSet<String> = paths
+        .iter()
+        .filter(is_certificate)
+        .map(|path| link(path))
+        .collect();
+    for link in links {
+        let name = link.rsplit('/').next().unwrap_or(&link);
+        script.push_str(&format!(
+            "find /etc/ssl/certs -type l -lname {} -delete\nrm -f {}\n",
+            quote::sh(name),
+            quote::sh(&link),
+        ));
     }
     if paths.iter().any(|path| is_aside(&path)) {
         script.push_str(&restore_script());
