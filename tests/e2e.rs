@@ -3,9 +3,13 @@
 
 #[path = "support/sandbox.rs"]
 mod support;
+#[path = "support/venue.rs"]
+mod venue;
 #[path = "support/workbox.rs"]
 mod workbox;
 
+#[path = "e2e/docker_repository.rs"]
+mod docker_repository;
 #[path = "e2e/errors.rs"]
 mod errors;
 #[path = "e2e/faults.rs"]
@@ -24,3 +28,5 @@ mod matrix;
 mod ports;
 #[path = "e2e/robust.rs"]
 mod robust;
+#[path = "e2e/venue_network.rs"]
+mod venue_network;
