@@ -62,11 +62,12 @@ impl Fact for Sources {
     }
 }
 
-/// The repository as apt reads it, for this release.
+/// The repository as apt reads it, for this release. The key is named, so that another one that is declared
+/// makes a difference.
 fn declared(workshop: &Workshop, os: &Os) -> String {
     format!(
-        "Types: deb\nURIs: {}/{}\nSuites: {}\nComponents: stable\nSigned-By: {KEY}\n",
-        workshop.docker.repository, os.id, os.codename
+        "# Key {}\nTypes: deb\nURIs: {}/{}\nSuites: {}\nComponents: stable\nSigned-By: {KEY}\n",
+        workshop.docker.key_fingerprint, workshop.docker.repository, os.id, os.codename
     )
 }
 

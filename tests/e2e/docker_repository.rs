@@ -158,7 +158,8 @@ fn a_bare_box_gets_docker_from_dockers_repository() {
     assert_eq!(
         it.run("cat /etc/apt/sources.list.d/docker.sources"),
         format!(
-            "Types: deb\nURIs: {url}/debian\nSuites: trixie\nComponents: stable\nSigned-By: /etc/apt/keyrings/docker.asc"
+            "# Key {}\nTypes: deb\nURIs: {url}/debian\nSuites: trixie\nComponents: stable\nSigned-By: /etc/apt/keyrings/docker.asc",
+            repository.fingerprint
         )
     );
     assert_eq!(

@@ -177,7 +177,7 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
     );
     assert_eq!(it.run("bash -lc 'echo $https_proxy'"), "");
     assert_eq!(
-        it.run("sudo find /etc /usr/local/share /var/lib/dwenv \\( -name '*dwenv-*' -o -name aside -o -name registry-mirrors -o -name 'docker-network*' \\)"),
+        it.run("sudo find /etc /usr/local/share /var/lib/dwenv \\( -name '*dwenv-network*' -o -name 'dwenv-venue*' -o -name aside -o -name registry-mirrors -o -name 'docker-network*' \\)"),
         ""
     );
     assert_eq!(it.run(&trusted), "0");
