@@ -182,4 +182,30 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
     );
     assert_eq!(it.run(&trusted), "0");
     assert_eq!(it.run(search), "");
+
+    // A proxy that Docker's keeper gave it stays theirs, with a mirror of the venue's and without.
+    let keepers = "HTTP_PROXY=http://keepers.example:3128";
+    it.run(&format!(
+        "sudo mkdir -p /etc/systemd/system/docker.service.d
+        printf '[Service]\\nEnvironment={keepers}\\n' | sudo tee /etc/systemd/system/docker.service.d/keeper.conf >/dev/null
+        sudo systemctl daemon-reload && sudo systemctl restart docker"
+    ));
+    it.declare(&format!(
+        "[network]\nregistry_mirrors = [\"https://{}\"]\n",
+        registry.place
+    ));
+    it.provision().exit(0);
+    it.doctor().ready();
+    it.provision().exit(0).says("Nothing to do");
+    it.declare("");
+    it.provision().exit(0);
+    it.doctor().ready();
+    assert_eq!(
+        it.run("systemctl show -p Environment docker"),
+        format!("Environment={keepers}")
+    );
+    assert_eq!(
+        it.run("cat /etc/docker/daemon.json | tr -d ' \\n'"),
+        settings.replace(' ', "")
+    );
 }

@@ -106,8 +106,8 @@ fn compare(workshop: &Workshop) -> String {
 if [ -r /run/docker.pid ]; then read -r pid </run/docker.pid; [ -n "$pid" ] || pid=$(cat /run/docker.pid); fi
 [ -z "$pid" ] || [ ! -r "/proc/$pid/comm" ] || read -r name <"/proc/$pid/comm"
 if [ "$name" = dockerd ]; then
-  has=$(tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^(DWENV_NETWORK|HTTPS?_PROXY|NO_PROXY)=' | sort)
-  if [ "$has" = "$(sort {DAEMON} 2>/dev/null)" ]; then echo "daemon current"; else echo "daemon stale"; fi
+  has=$(tr '\0' '\n' <"/proc/$pid/environ" | grep -cxFf {DAEMON} 2>/dev/null)
+  if [ -s {DAEMON} ] && [ "$has" = "$(wc -l <{DAEMON})" ]; then echo "daemon current"; else echo "daemon stale"; fi
 fi
 "#
         ));

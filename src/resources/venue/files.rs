@@ -27,7 +27,7 @@ pub const SOURCES: &[&str] = &[
 
 const HEAD: &str = "Kept by `dwenv provision`, from [network] in config.toml.";
 
-/// In which variable Docker's daemon has what it has to be started anew for.
+/// In which variable Docker's daemon has what it has to be started anew for, where no other variable has it.
 const STAMP: &str = "DWENV_NETWORK";
 
 /// The address of the proxy, and what is reached without it.
@@ -135,9 +135,12 @@ pub fn of_docker(workshop: &Workshop) -> Vec<BoxFile> {
     }
     let certificates = venue.certificates.iter().map(|file| file.content.as_str());
     let mirrors = venue.registry_mirrors.iter().map(String::as_str);
-    let all: Vec<&str> = certificates.chain(mirrors).collect();
+    let mut all: Vec<&str> = certificates.chain(mirrors).collect();
+    let way = way(workshop);
+    // A proxy's address has a line of its own, and may be a secret; that there is none has no line.
+    all.push(if way.is_some() { "proxy" } else { "" });
     let mut text = format!("{STAMP}={}\n", &sha256(&all.join("\n"))[..16]);
-    if let Some(way) = way(workshop) {
+    if let Some(way) = way {
         for name in ["HTTP_PROXY", "HTTPS_PROXY"] {
             text.push_str(&format!("{name}={}\n", way.address));
         }
