@@ -5,11 +5,15 @@
 mod cutter;
 #[path = "support/sandbox.rs"]
 mod support;
+#[path = "support/venue.rs"]
+mod venue;
 #[path = "support/workbox.rs"]
 mod workbox;
 
 #[path = "e2e/cut.rs"]
 mod cut;
+#[path = "e2e/docker_repository.rs"]
+mod docker_repository;
 #[path = "e2e/errors.rs"]
 mod errors;
 #[path = "e2e/files.rs"]
@@ -26,3 +30,5 @@ mod matrix;
 mod ports;
 #[path = "e2e/robust.rs"]
 mod robust;
+#[path = "e2e/venue_network.rs"]
+mod venue_network;

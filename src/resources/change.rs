@@ -117,15 +117,15 @@ impl Plan {
         })
     }
 
-    /// Says that what the script reads holds a secret.
+    /// Says whether what the script reads holds a secret.
     #[must_use]
-    pub fn with_secret(mut self) -> Self {
+    pub fn with_secret(mut self, holds: bool) -> Self {
         if let Self::Change(Change {
             action: Action::Script(script),
             ..
         }) = &mut self
         {
-            script.holds_secret = true;
+            script.holds_secret = holds;
         }
         self
     }

@@ -25,6 +25,7 @@ pub mod server;
 pub mod sshd;
 pub mod system;
 pub mod units;
+pub mod venue;
 
 use crate::doctor::report::{Remedy, Scope, Status};
 use crate::facts::{Facts, Probe, Unobserved};
@@ -58,6 +59,8 @@ pub const ALL: &[&dyn Kind] = &[
     &laptop::tls::KIND,
     &laptop::boxes::KIND,
     &system::System,
+    // Before whatever fetches something.
+    &venue::Venue,
     &capacity::Capacity,
     &apt_state::AptState,
     &network::Network,
@@ -208,6 +211,8 @@ pub enum State<D> {
     AsDeclared(String),
     Drifted(D),
     Unknown(String),
+    /// Neither declared nor there: there is nothing to say.
+    Nothing,
 }
 
 /// What doctor says of a drift.
@@ -290,6 +295,7 @@ impl<D> State<D> {
             Self::AsDeclared(seen) => State::AsDeclared(seen),
             Self::Drifted(drift) => State::Drifted(change(drift)),
             Self::Unknown(reason) => State::Unknown(reason),
+            Self::Nothing => State::Nothing,
         }
     }
 }
@@ -313,6 +319,8 @@ pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static st
     match (check.id, check.probe, status) {
         // Whichever package is missing, apt is what should have brought it.
         (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
+        // apt complains of what is wrong with Docker's archive too.
+        ("box.apt.sources", _, Status::Warn | Status::Fail) => &["box.docker.repository"],
         ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
         ("box.postgres.data", _, Status::Unknown) => &["box.disk"],
         // A box that VirtualBox cannot start does not answer.

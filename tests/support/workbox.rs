@@ -103,6 +103,11 @@ impl Workbox {
         }
     }
 
+    /// The machine's files, as this computer sees them.
+    pub fn root(&self) -> PathBuf {
+        self.lab.folder().join("machines").join(NAME).join("root")
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dwenv"));
         command

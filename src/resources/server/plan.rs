@@ -160,11 +160,8 @@ done
         unit = quote::sh(&server.unit),
         port = server.port,
     );
-    let plan = Plan::script_reading(format!("{verb} {}", server.unit), script, stdin);
-    match workshop.postgres.password {
-        Password::Secret(_) => plan.with_secret(),
-        Password::Public(_) => plan,
-    }
+    Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
+        .with_secret(files::hold_secret(&written))
 }
 
 /// The previous version stays beside, as with every file that somebody edited.
