@@ -226,7 +226,14 @@ pub struct Provision {
     /// Also show the differences in files and the SQL that is run
     #[arg(long)]
     pub diff: bool,
+
+    /// Wait so long for another run that holds the box, such as `30s` or `10m`
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub wait_lock: Duration,
 }
+
+/// How long a run waits for the box where nobody says it: one that was stopped needs a moment to let go.
+pub const WAIT_LOCK: Duration = Duration::from_secs(10);
 
 /// What `doctor` looks at, and how it is told.
 #[derive(Args, Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use dwenv::date::Date;
 use dwenv::lint::{self, Finding, Language, Severity, Source, Sources, ids};
-use dwenv::workshop::{Workshop, vagrantfile};
+use dwenv::workshop::{Secrets, Workshop, vagrantfile};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -264,7 +264,7 @@ fn a_vagrantfile_that_says_something_else_than_config_toml_is_found() {
     let config = "[box]\nip = \"192.168.56.10\"\nmemory_mb = 4096\n";
     let folder = tempfile::TempDir::new().unwrap();
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
-    let own = dwenv::workshop::load(&folder.path().join("config.toml")).unwrap();
+    let own = dwenv::workshop::load(&folder.path().join("config.toml"), Secrets::Read).unwrap();
     assert_eq!(declared(config, &vagrantfile(&own)), "");
     // Written by dwenv from another declaration, and by somebody.
     let old = vagrantfile(&Workshop::builtin().unwrap());
@@ -283,7 +283,7 @@ fn what_config_toml_itself_says_is_looked_at() {
     let config = "[box]\nip = \"10.1.2.3\"\narm64 = \"ubuntu/jammy64\"\namd64 = \"ubuntu/focal64\"\nforwards = [{ guest = 8080, host = 8080 }, { guest = 9000, host = 9000 }]\n\n[docker]\nimages = [\"postgres:13\", \"python:3-slim\"]\n";
     let folder = tempfile::TempDir::new().unwrap();
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
-    let own = dwenv::workshop::load(&folder.path().join("config.toml")).unwrap();
+    let own = dwenv::workshop::load(&folder.path().join("config.toml"), Secrets::Read).unwrap();
     insta::assert_snapshot!("declared", declared(config, &vagrantfile(&own)));
 }
 

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use dwenv::workshop::{self, Workshop};
+use dwenv::workshop::{self, Secrets, Workshop};
 use serde_json::json;
 use server::database::Database;
 use server::program::{Program, get, post, request};
@@ -200,7 +200,7 @@ fn a_declaration_with_other_names_reaches_the_server() {
         database.port
     );
     fs::write(&file, config).unwrap();
-    let workshop = workshop::load(&file).unwrap();
+    let workshop = workshop::load(&file, Secrets::Read).unwrap();
     let create = &workshop.postgres.create_database.content;
     let names = "\\set role other\n\\set database elsewhere\n\\set password 'it''s \"quoted\"'\n";
     database.sql("postgres", &format!("{names}{create}"));

@@ -6,13 +6,14 @@ mod workshop {
     mod names;
     mod structure;
     mod values;
+    mod venue;
 }
 
 use std::fs;
 use std::path::Path;
 
 use dwenv::error::{Error, ErrorKind, ExitCode};
-use dwenv::workshop::{Forward, Password, Source, Workshop};
+use dwenv::workshop::{Forward, Password, Secrets, Source, Workshop};
 use tempfile::TempDir;
 
 /// An author's folder with this `config.toml` and these files.
@@ -28,7 +29,7 @@ fn folder(config: &str, files: &[(&str, &[u8])]) -> TempDir {
 }
 
 fn load(folder: &TempDir) -> Result<Workshop, Error> {
-    dwenv::workshop::load(&folder.path().join("config.toml"))
+    dwenv::workshop::load(&folder.path().join("config.toml"), Secrets::Read)
 }
 
 fn accepted(config: &str) -> Workshop {

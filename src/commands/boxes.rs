@@ -153,7 +153,8 @@ impl<'a> Remote<'a> {
     }
 
     /// Connects and asks everything; a box that cannot be asked is a fact as well. Deep probes are asked
-    /// when `wants_deep` says so of the facts, over the same connection.
+    /// when `wants_deep` says so of the facts, over the same connection; over another where something that
+    /// hangs in the box holds that one up.
     ///
     /// # Errors
     /// Only where the command line or the configuration is wrong.
@@ -174,12 +175,16 @@ impl<'a> Remote<'a> {
             }
         };
         records.add(laptop);
-        let Some(transport) = transport else {
+        let Some(mut transport) = transport else {
             return Ok(Facts::new(records));
         };
         let facts = Facts::new(records);
         let mut records = facts.records().clone();
         if !self.deep_probes.is_empty() && wants_deep(&facts) {
+            if transport.is_held_up() {
+                self.tell_tally(transport.as_ref());
+                transport = self.connect_or_look_again().await.unwrap_or(transport);
+            }
             let asked = collect::over(transport.clone(), &self.deep_probes, &[], self.until());
             let near: Vec<Probe> = self
                 .deep_probes

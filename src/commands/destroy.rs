@@ -4,9 +4,10 @@ use super::Environment;
 use crate::error::{Error, ExitCode, Result};
 use crate::output::Done;
 use crate::target;
+use crate::workshop::Secrets;
 
 pub async fn run(environment: &Environment) -> Result<ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(Secrets::Leave).await?;
     let target = environment.one_target(&workshop)?;
     let question = format!("Remove {target} and everything in it?");
     if !environment.agreed(&question).await? {

@@ -21,11 +21,13 @@ use std::time::Duration;
 use crate::cli::{self, Cli, Command, Global};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::events::Events;
+use crate::interrupt::Interrupts;
 use crate::output::progress::Progress;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Output, Verbosity};
+use crate::provision::Wishes;
 use crate::target::{self, Here, Purpose, Target};
-use crate::workshop::{Source, Workshop};
+use crate::workshop::{Secrets, Source, Workshop};
 
 /// What every command works with.
 pub struct Environment {
@@ -33,6 +35,7 @@ pub struct Environment {
     folder: PathBuf,
     global: Global,
     output: Arc<Output>,
+    interrupts: Interrupts,
     /// Locked by whoever has the terminal to themselves.
     progress: Arc<Mutex<Progress>>,
     events: Events,
@@ -43,21 +46,32 @@ pub struct Environment {
 /// # Errors
 /// Whatever kept the command from telling a result of its own.
 pub async fn run(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
+    let interrupts = Interrupts::new();
+    let ctrl_c = || async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Where Ctrl-C cannot be heard, the system ends the run by itself.
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
-        ended = dispatch(cli, output) => ended,
-        _ = tokio::signal::ctrl_c() => Err(Error::new(ErrorKind::Interrupted, "interrupted")
+        ended = dispatch(cli, output, interrupts.clone()) => ended,
+        () = interrupts.end(ctrl_c) => Err(Error::new(ErrorKind::Interrupted, "interrupted")
             .hint("Run the same command again: it goes on from what the box then is")),
     }
 }
 
-async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
+async fn dispatch(
+    cli: Cli,
+    output: Arc<Output>,
+    interrupts: Interrupts,
+) -> Result<std::process::ExitCode> {
     let reports = matches!(cli.command, Command::Doctor(_));
     if !reports && matches!(cli.global.format, Format::Junit | Format::Markdown) {
         return Err(Error::usage(
             "only `dwenv doctor` tells its result in that format",
         ));
     }
-    let environment = Environment::new(cli.global, output)?;
+    let environment = Environment::new(cli.global, output, interrupts)?;
     let ended = match cli.command {
         Command::Ssh { command } => return ssh::run(&environment, &command).await,
         Command::Up => up::run(&environment).await,
@@ -81,8 +95,7 @@ pub fn usage(error: &clap::Error) -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     if error.use_stderr() && cli::format_asked(&arguments) == Format::Json {
         let output = Output::new(Format::Json, ColorWhen::Auto, Verbosity::Normal);
-        let text = error.render().to_string();
-        output.error(&Error::usage(text.trim_start_matches("error: ").trim_end()));
+        output.error(&usage_error(&error.render().to_string()));
     } else {
         // Where neither stream can be written to, nobody is left to tell.
         let _ = error.print();
@@ -94,6 +107,19 @@ pub fn usage(error: &clap::Error) -> std::process::ExitCode {
     }
 }
 
+/// What clap would print: the mistake, and what could be meant, a paragraph each.
+fn usage_error(text: &str) -> Error {
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty());
+    let message = paragraphs.next().unwrap_or_default();
+    let error = Error::usage(message.trim_start_matches("error: "));
+    paragraphs.fold(error, |error, hint| {
+        error.hint(hint.trim_start_matches("tip: "))
+    })
+}
+
 /// Tells that the system let dwenv not even begin.
 #[must_use]
 pub fn cannot_start(output: &Output, cause: &std::io::Error) -> std::process::ExitCode {
@@ -103,7 +129,7 @@ pub fn cannot_start(output: &Output, cause: &std::io::Error) -> std::process::Ex
 }
 
 impl Environment {
-    fn new(global: Global, output: Arc<Output>) -> Result<Self> {
+    fn new(global: Global, output: Arc<Output>, interrupts: Interrupts) -> Result<Self> {
         let folder = match &global.directory {
             Some(folder) => folder.clone(),
             None => std::env::current_dir()
@@ -120,14 +146,15 @@ impl Environment {
             folder,
             global,
             output,
+            interrupts,
             events: progress.events(),
             progress: Arc::new(Mutex::new(progress)),
         })
     }
 
-    async fn workshop(&self) -> Result<Workshop> {
+    async fn workshop(&self, secrets: Secrets) -> Result<Workshop> {
         let source = Source::choose(&self.folder, self.global.config.as_deref());
-        source.load(&self.events).await
+        source.load(secrets, &self.events).await
     }
 
     /// The targets of this run, and says so where nobody named them and that may surprise.
@@ -157,6 +184,16 @@ impl Environment {
     fn with_terminal<T>(&self, work: impl FnOnce() -> T) -> T {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.suspend(work)
+    }
+
+    /// What this person wants of a run that changes a box; `owner` is who makes it.
+    fn wishes<'a>(&'a self, owner: &'a str, patience: Duration) -> Wishes<'a> {
+        Wishes {
+            owner,
+            patience,
+            interrupts: &self.interrupts,
+            events: &self.events,
+        }
     }
 
     fn timeout(&self) -> Duration {

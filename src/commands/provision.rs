@@ -10,11 +10,11 @@ use crate::error::{Error, ExitCode, Result};
 use crate::provision::outcome::Outcome;
 use crate::provision::plan::Step;
 use crate::provision::{self, Consent, Provisioned};
-use crate::target::{Purpose, Target};
-use crate::workshop::Workshop;
+use crate::target::{Person, Purpose, Target};
+use crate::workshop::{Secrets, Workshop};
 
 pub async fn run(environment: &Environment, options: &cli::Provision) -> Result<ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(Secrets::Read).await?;
     let mut outcomes = Vec::new();
     for target in environment.targets(&workshop, Purpose::Use)? {
         let outcome = one(environment, &workshop, &target, options).await;
@@ -55,8 +55,7 @@ pub async fn provision(
     let mut done = provision::run(
         remote,
         remote.context(),
-        &owner(),
-        &environment.events,
+        &environment.wishes(&owner(), options.wait_lock),
         &consent,
     )
     .await?;
@@ -95,11 +94,10 @@ impl Consent for Asking<'_> {
 
 /// Who runs this, for somebody who finds the box held.
 pub fn owner() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let user = variable("USER").or_else(|| variable("USERNAME"));
+    let user = Person::this().ok().and_then(|person| person.user);
     format!(
         "{} (dwenv, process {})",
-        user.as_deref().unwrap_or("somebody"),
+        user.as_deref().unwrap_or("an unknown user"),
         std::process::id()
     )
 }

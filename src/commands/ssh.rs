@@ -7,11 +7,11 @@ use super::boxes::Remote;
 use crate::error::{Error, ExitCode, Result};
 use crate::quote;
 use crate::transport::endpoint::{Endpoint, HostKeyPolicy};
+use crate::workshop::Secrets;
 
-///
 /// Ends as the command did, so that scripts can build on it; what ended by a signal counts as failed.
 pub async fn run(environment: &Environment, command: &[String]) -> Result<std::process::ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(Secrets::Leave).await?;
     let target = environment.one_target(&workshop)?;
     let remote = Remote::find(environment, &workshop, &target).await;
     let endpoint = remote.located()?.endpoint;

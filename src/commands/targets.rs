@@ -4,9 +4,10 @@ use super::Environment;
 use crate::error::{ExitCode, Result};
 use crate::output::Listed;
 use crate::target;
+use crate::workshop::Secrets;
 
 pub async fn run(environment: &Environment) -> Result<ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(Secrets::Leave).await?;
     let rows = target::list_targets(&workshop, &environment.folder).await?;
     let listed: Vec<Listed> = rows
         .into_iter()

@@ -9,10 +9,10 @@ use crate::doctor::{self, report::Report};
 use crate::error::{ExitCode, Result};
 use crate::output::Up;
 use crate::target::{self, Located, Purpose, Reach, Target};
-use crate::workshop::Workshop;
+use crate::workshop::{Secrets, Workshop};
 
 pub async fn run(environment: &Environment) -> Result<ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(Secrets::Read).await?;
     let mut boxes = Vec::new();
     let mut codes = Vec::new();
     let targets = environment.targets(&workshop, Purpose::Make)?;
@@ -44,6 +44,7 @@ async fn one(
     let options = cli::Provision {
         plan: false,
         diff: false,
+        wait_lock: cli::WAIT_LOCK,
     };
     // One of several is not "the" box of this folder, and a machine that never answered is none.
     let made = !matches!(target, Target::Ssh(_) | Target::Named(_));

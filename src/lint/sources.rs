@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::workshop::{self, CONFIG_FILE, Workshop};
+use crate::workshop::{self, CONFIG_FILE, Secrets, Workshop};
 
 /// No file of a workshop that is larger is written by hand.
 const LARGEST: u64 = 1024 * 1024;
@@ -76,7 +76,7 @@ impl Sources {
     pub fn read(folder: &Path) -> Result<Self> {
         let config = folder.join(CONFIG_FILE);
         let declared = match config.is_file() {
-            true => Some(workshop::load(&config)?),
+            true => Some(workshop::load(&config, Secrets::Leave)?),
             false => None,
         };
         let mut files = Vec::new();

@@ -285,6 +285,10 @@ impl Transport for Session {
         self.tunnel(to, format!("its socket {path}")).boxed()
     }
 
+    fn is_held_up(&self) -> bool {
+        self.shared.opening.load(Ordering::Acquire)
+    }
+
     fn tally(&self) -> Tally {
         self.shared.counters.tally()
     }

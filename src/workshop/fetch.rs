@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::declaration;
 use super::document::Document;
 use super::folder::{self, Folder, SIZE_LIMIT};
-use super::model::Workshop;
+use super::model::{Secrets, Workshop};
 use super::source::{self, CONFIG_FILE};
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -53,7 +53,7 @@ pub fn cache_folder() -> Result<PathBuf> {
 }
 
 /// The declaration at `url`, from `cache` if it is there.
-pub async fn load(url: &str, cache: &Path, events: &Events) -> Result<Workshop> {
+pub async fn load(url: &str, cache: &Path, secrets: Secrets, events: &Events) -> Result<Workshop> {
     let url = Url::parse(url)
         .map_err(|error| Error::config(format!("{url} is no URL")).because(error))?;
     let name = shown(&url);
@@ -63,7 +63,7 @@ pub async fn load(url: &str, cache: &Path, events: &Events) -> Result<Workshop> 
             "using the copy of {name} in {}; delete that folder to fetch it again",
             kept.display()
         ));
-        return from_folder(&name, &kept);
+        return from_folder(&name, &kept, secrets);
     }
     if url.scheme() == "http" {
         events.warning(format!(
@@ -82,7 +82,7 @@ pub async fn load(url: &str, cache: &Path, events: &Events) -> Result<Workshop> 
     let fresh = Fresh(cache.join(format!(".{}-{}", key(&url), std::process::id())));
     fetch_all(&url, &name, &fresh.0).await?;
     // What does not hold is not kept: its author will mend it under the same URL.
-    from_folder(&name, &fresh.0)?;
+    from_folder(&name, &fresh.0, secrets)?;
     if kept.exists() {
         fs::remove_dir_all(&kept).map_err(io)?;
     }
@@ -93,7 +93,7 @@ pub async fn load(url: &str, cache: &Path, events: &Events) -> Result<Workshop> 
         Err(error) => return Err(io(error)),
     }
     events.note(format!("fetched {name}, kept in {}", kept.display()));
-    from_folder(&name, &kept)
+    from_folder(&name, &kept, secrets)
 }
 
 /// Removed again, unless it was moved away.
@@ -106,14 +106,14 @@ impl Drop for Fresh {
     }
 }
 
-fn from_folder(name: &str, folder: &Path) -> Result<Workshop> {
+fn from_folder(name: &str, folder: &Path, secrets: Secrets) -> Result<Workshop> {
     let file = folder.join(CONFIG_FILE);
     let document = Document::new(
         name,
         config(name, &file)?,
         Folder::Cached(folder.to_owned()),
     );
-    declaration::read(Some(&document), Some(file))
+    declaration::read(Some(&document), Some(file), secrets)
 }
 
 fn config(name: &str, file: &Path) -> Result<String> {
@@ -133,7 +133,7 @@ fn is_complete(name: &str, kept: &Path) -> bool {
 /// The files that a declaration names. All its other values are checked on the way.
 fn wanted(name: &str, text: String) -> Result<Vec<String>> {
     let document = Document::new(name, text, Folder::Wanted(RefCell::default()));
-    declaration::read(Some(&document), None)?;
+    declaration::read(Some(&document), None, Secrets::Leave)?;
     match document.folder {
         Folder::Wanted(paths) => {
             let mut paths = paths.into_inner();

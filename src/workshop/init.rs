@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::source::{self, CONFIG_FILE};
 use super::vagrantfile::{is_untouched, vagrantfile};
-use super::{Workshop, builtin};
+use super::{Secrets, Workshop, builtin};
 use crate::error::{Error, Result};
 
 const VAGRANTFILE: &str = "Vagrantfile";
@@ -68,7 +68,7 @@ fn wanted(dir: &Path) -> Result<Vec<(PathBuf, String)>> {
     let config = PathBuf::from(CONFIG_FILE);
     if let Present::Theirs = present(dir, &config, builtin::CONFIG)? {
         // With its own declaration, a folder's other files are the author's as well.
-        let workshop = source::load(&dir.join(CONFIG_FILE))?;
+        let workshop = source::load(&dir.join(CONFIG_FILE), Secrets::Leave)?;
         return Ok(vec![(VAGRANTFILE.into(), vagrantfile(&workshop))]);
     }
     let mut files: Vec<_> = builtin::FILES

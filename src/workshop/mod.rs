@@ -12,9 +12,11 @@ mod identifier;
 mod init;
 pub mod model;
 mod network;
+mod secrets;
 mod section;
 mod source;
 mod vagrantfile;
+mod venue;
 
 pub use authors::{AuthorsCheck, Ignore};
 pub use init::{Initialised, init};
@@ -30,7 +32,7 @@ const LAB: &str = "dockerworkshop";
 impl Workshop {
     /// The declaration that the program carries inside.
     pub fn builtin() -> Result<Self> {
-        declaration::read(None, None)
+        declaration::read(None, None, Secrets::Read)
     }
 
     /// The variables by which the server learns what this declaration has other than its own defaults. A

@@ -6,7 +6,7 @@ use super::declaration;
 use super::document::Document;
 use super::fetch;
 use super::folder::{self, Folder};
-use super::model::Workshop;
+use super::model::{Secrets, Workshop};
 use crate::error::{Error, Result};
 use crate::events::Events;
 
@@ -44,24 +44,24 @@ impl Source {
     }
 
     /// Reads and checks the declaration; a URL is fetched unless a copy from before is there.
-    pub async fn load(&self, events: &Events) -> Result<Workshop> {
+    pub async fn load(&self, secrets: Secrets, events: &Events) -> Result<Workshop> {
         match self {
             Self::Builtin => Workshop::builtin(),
-            Self::File(file) => load(file),
-            Self::Url(url) => fetch::load(url, &fetch::cache_folder()?, events).await,
+            Self::File(file) => load(file, secrets),
+            Self::Url(url) => fetch::load(url, &fetch::cache_folder()?, secrets, events).await,
         }
     }
 }
 
 /// Reads the declaration in `file`, and the files that it names relative to itself.
-pub fn load(file: &Path) -> Result<Workshop> {
+pub fn load(file: &Path, secrets: Secrets) -> Result<Workshop> {
     let text = read(file)?;
     let folder = match file.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
     let document = Document::new(shown(file), text, Folder::Local(folder.to_owned()));
-    declaration::read(Some(&document), Some(file.to_owned()))
+    declaration::read(Some(&document), Some(file.to_owned()), secrets)
 }
 
 /// The file as errors name it: `config.toml`, not `./config.toml`, nor with the folder that one is in.

@@ -53,3 +53,16 @@ fn another_file_and_a_file_that_is_not_there() {
         [exit 2]
         "#);
 }
+
+#[test]
+fn a_secret_is_needed_by_who_logs_in_to_the_database_only() {
+    let place = Place::new().with(
+        "config.toml",
+        "[postgres]\npassword = { env = \"DWENV_TEST_UNSET\" }\n",
+    );
+    place.dwenv("targets").ended(0);
+    place.dwenv("doctor --list").ended(0);
+    place.dwenv("lint").ended(0);
+    let refused = place.dwenv("doctor").ended(2);
+    assert!(refused.err.contains("DWENV_TEST_UNSET"), "{refused}");
+}

@@ -24,6 +24,21 @@ fn a_usage_error_is_a_document_too() {
 }
 
 #[test]
+fn what_could_be_meant_is_apart_from_the_mistake() {
+    let document = Place::new()
+        .dwenv("doctor --format json --targt x")
+        .ended(2)
+        .document();
+    assert_eq!(
+        document["error"]["message"],
+        "unexpected argument '--targt' found"
+    );
+    let hints = document["error"]["hints"].as_array().unwrap();
+    assert_eq!(hints[0], "a similar argument exists: '--target'");
+    assert!(hints.len() > 1, "{hints:?}: and the usage");
+}
+
+#[test]
 fn help_and_completions_are_not_json() {
     let place = Place::new();
     for arguments in [

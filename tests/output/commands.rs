@@ -68,6 +68,23 @@ fn up_ends_with_the_servers_address() {
 }
 
 #[test]
+fn a_table_without_place_becomes_paragraphs() {
+    let narrow = Style {
+        width: 40,
+        ..Style::PLAIN
+    };
+    assert_snapshot!(told(|out| human::targets(out, &narrow, &listed())), @r"
+    vagrant (default)
+        Provider: vagrant (virtualbox)
+        State: running
+        Address: 192.168.33.10
+    sandbox:b
+        Provider: sandbox
+        State: not made yet
+    ");
+}
+
+#[test]
 fn targets_are_a_table() {
     assert_snapshot!(told(|out| human::targets(out, &Style::PLAIN, &listed())), @r"
     Target             Provider              State         Address

@@ -12,7 +12,7 @@ use dwenv::resources::Context;
 use dwenv::resources::files::sha256;
 use dwenv::target::Provider;
 use dwenv::target::laptop::Os;
-use dwenv::workshop::Workshop;
+use dwenv::workshop::{Secrets, Workshop};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -241,5 +241,5 @@ fn declared(config: &str, files: &BTreeMap<String, String>) -> Workshop {
     for (path, content) in files {
         write(path, content);
     }
-    dwenv::workshop::load(&folder.path().join("config.toml")).unwrap()
+    dwenv::workshop::load(&folder.path().join("config.toml"), Secrets::Read).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dwenv::workshop::{self, Column, Workshop};
+use dwenv::workshop::{self, Column, Secrets, Workshop};
 
 use super::database::Database;
 
@@ -154,7 +154,10 @@ fn columns_and_reserved_words_are_as_postgresql_has_them() {
         config += &format!("{name} = \"{text}\"\n");
     }
     fs::write(&file, config).unwrap();
-    let table = &workshop::load(&file).unwrap().postgres.tables[0];
+    let table = &workshop::load(&file, Secrets::Read)
+        .unwrap()
+        .postgres
+        .tables[0];
     let expected: Vec<_> = table.columns.iter().map(declared).collect();
 
     let database = Database::start();
@@ -180,6 +183,6 @@ fn columns_and_reserved_words_are_as_postgresql_has_them() {
             format!("[postgres.tables.{word}]\nid = \"serial\"\n"),
         )
         .unwrap();
-        assert!(workshop::load(&file).is_err(), "{word}");
+        assert!(workshop::load(&file, Secrets::Read).is_err(), "{word}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dwenv::error::ErrorKind;
-use dwenv::workshop::{self, Workshop, init, vagrantfile};
+use dwenv::workshop::{self, Secrets, Workshop, init, vagrantfile};
 use tempfile::TempDir;
 
 fn read(folder: &TempDir, path: &str) -> String {
@@ -26,7 +26,7 @@ fn an_empty_folder_gets_everything_and_a_second_time_nothing() {
         fs::read_to_string(root().join("config.toml")).unwrap()
     );
     assert!(folder.path().join("provision/server.py").is_file());
-    let workshop = workshop::load(&folder.path().join("config.toml")).unwrap();
+    let workshop = workshop::load(&folder.path().join("config.toml"), Secrets::Read).unwrap();
     let inside = Workshop::builtin().unwrap();
     assert_eq!(
         format!("{:?}", workshop.server),

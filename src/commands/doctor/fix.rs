@@ -91,8 +91,7 @@ async fn one(
     let provisioned = provision::run(
         &remote,
         remote.context(),
-        &owner(),
-        &environment.events,
+        &environment.wishes(&owner(), cli::WAIT_LOCK),
         &asking,
     )
     .await?;

@@ -17,11 +17,20 @@ use crate::error::{Error, ExitCode, Result};
 use crate::output::to_file;
 use crate::resources::Context;
 use crate::target::{Purpose, Target};
-use crate::workshop::Workshop;
+use crate::workshop::{Secrets, Workshop};
 use look::Looked;
 
+/// Only who logs in to the box's database needs its password.
+fn secrets(options: &cli::Doctor) -> Secrets {
+    if options.before || options.list || !options.from.is_empty() {
+        Secrets::Leave
+    } else {
+        Secrets::Read
+    }
+}
+
 pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<ExitCode> {
-    let workshop = environment.workshop().await?;
+    let workshop = environment.workshop(secrets(options)).await?;
     if !options.from.is_empty() {
         return offline::run(environment, &workshop, options);
     }

@@ -17,7 +17,11 @@ pub(super) fn heading(out: &mut dyn Write, style: &Style, title: &str) -> io::Re
     put(out, &style.wrap(0, 0, &Text::of(Label::Dim, rule)))
 }
 
-/// Columns as wide as their widest cell; only the last one wraps.
+/// Fewer columns than this are no place for words.
+const NARROWEST: usize = 12;
+
+/// Columns as wide as their widest cell; only the last one wraps. Where they leave that one no place, each row
+/// becomes a paragraph.
 pub(super) fn table<const N: usize>(
     out: &mut dyn Write,
     style: &Style,
@@ -29,6 +33,9 @@ pub(super) fn table<const N: usize>(
     let widths: [usize; N] =
         std::array::from_fn(|column| all().map(|row| row[column].width()).max().unwrap_or(0));
     let last: usize = widths[..N - 1].iter().map(|width| width + 2).sum();
+    if last + widths[N - 1].min(NARROWEST) > style.width {
+        return paragraphs(out, style, &titles, rows);
+    }
     for row in all() {
         let mut line = Text::new();
         for (column, cell) in row.iter().enumerate() {
@@ -42,6 +49,25 @@ pub(super) fn table<const N: usize>(
             };
         }
         put(out, &style.wrap(0, last, &line))?;
+    }
+    Ok(())
+}
+
+/// The first cell of each row, and the others under it by their titles.
+fn paragraphs<const N: usize>(
+    out: &mut dyn Write,
+    style: &Style,
+    titles: &[Text; N],
+    rows: &[[Text; N]],
+) -> io::Result<()> {
+    for row in rows {
+        put(out, &style.wrap(0, INDENT, &row[0]))?;
+        for (title, cell) in titles.iter().zip(row).skip(1) {
+            if cell.width() > 0 {
+                let line = title.clone().plain(": ").join(cell);
+                put(out, &style.wrap(INDENT, 2 * INDENT, &line))?;
+            }
+        }
     }
     Ok(())
 }

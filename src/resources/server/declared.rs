@@ -179,6 +179,13 @@ impl FileDrift {
         }
     }
 
+    /// Whether a file of other content has the place.
+    pub fn replaces(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| {
+            !found.is_folder && found.sha256 != files::sha256(&self.file.content)
+        })
+    }
+
     pub fn difference(&self) -> Difference {
         let found = self.found.as_ref();
         let old = found

@@ -2,6 +2,7 @@
 
 use super::super::change::Plan;
 use super::super::files::{self, BoxFile};
+use super::super::firewall::Closed;
 use super::super::packages::Packages;
 use super::super::ports::Listeners;
 use super::super::system::Login;
@@ -35,14 +36,12 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         Drift::FilesDiffer(drifts) => {
             let files: Vec<BoxFile> = drifts.iter().map(|drift| drift.file.clone()).collect();
             let (script, stdin) = files::write_script(&files);
-            let names: Vec<&str> = drifts.iter().map(FileDrift::name).collect();
-            let title = format!(
-                "Write {} into {}",
-                names.join(", "),
-                workshop.server.directory
-            );
-            Plan::script_reading(title, script, stdin)
-                .showing(drifts.iter().map(FileDrift::difference).collect())
+            Plan::script_reading(
+                write_title(&workshop.server.directory, drifts),
+                script,
+                stdin,
+            )
+            .showing(drifts.iter().map(FileDrift::difference).collect())
         }
         Drift::UnitMasked => {
             Plan::leave(format!("{unit} is masked, so somebody forbade it to start"))
@@ -61,6 +60,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             .showing(drifts.iter().map(FileDrift::difference).collect()),
             Err(unobserved) => Plan::leave(unobserved.0.clone()),
         },
+        Drift::Closed(_) => Plan::leave(Closed::LEFT),
         Drift::CredentialMissing => start("Give the password to", workshop, &[]),
         Drift::UnitStopped { .. } | Drift::UnitFailed { .. } => {
             start("Start", workshop, &[]).unattended()
@@ -95,7 +95,8 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         Drift::UnitMasked
         | Drift::PythonFails { .. }
         | Drift::UnitOverridden(_)
-        | Drift::AddressNarrow { .. } => {}
+        | Drift::AddressNarrow { .. }
+        | Drift::Closed(_) => {}
         Drift::CredentialMissing
         | Drift::UnitStopped { .. }
         | Drift::UnitFailed { .. }
@@ -103,6 +104,23 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         | Drift::RestartOwed
         | Drift::Silent
         | Drift::WrongAnswer { .. } => expect_running(workshop, facts),
+    }
+}
+
+/// Who agrees to a plan knows of each file that another takes the place of.
+fn write_title(directory: &str, drifts: &[FileDrift]) -> String {
+    let names = |replaces| {
+        let those = drifts.iter().filter(|drift| drift.replaces() == replaces);
+        those.map(FileDrift::name).collect::<Vec<_>>().join(", ")
+    };
+    let (fresh, replaced) = (names(false), names(true));
+    const KEPT: &str = "what somebody edited is kept beside";
+    match (fresh.as_str(), replaced.as_str()) {
+        (fresh, "") => format!("Write {fresh} into {directory}"),
+        ("", replaced) => format!("Replace {replaced} in {directory}; {KEPT}"),
+        (fresh, replaced) => {
+            format!("Write {fresh} into {directory}, and replace {replaced}; {KEPT}")
+        }
     }
 }
 
@@ -143,6 +161,7 @@ done
         port = server.port,
     );
     Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
+        .with_secret(files::hold_secret(&written))
 }
 
 /// The previous version stays beside, as with every file that somebody edited.

@@ -80,7 +80,7 @@ fn run(url: &str, cache: &TempDir) -> (Result<Workshop>, Vec<Event>) {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(load(url, cache.path(), &events));
+        .block_on(load(url, cache.path(), Secrets::Read, &events));
     let told = told.lock().unwrap().clone();
     (result, told)
 }
