@@ -10,6 +10,8 @@ mod doctor;
 mod documents;
 #[path = "output/errors.rs"]
 mod errors;
+#[path = "output/fixed.rs"]
+mod fixed;
 #[path = "output/progress.rs"]
 mod progress;
 #[path = "output/provision.rs"]

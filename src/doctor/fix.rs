@@ -153,3 +153,56 @@ pub fn compared(checks: &[String], before: &[Finding], after: &[Finding]) -> Vec
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::change::Plan;
+
+    fn offered(plan: Plan, wrong: &Wrong) -> Option<Offer> {
+        let Plan::Change(change) = plan else {
+            panic!("no change: {plan:?}");
+        };
+        wrong.offer(&Step {
+            checks: vec!["box.postgres.running".to_owned()],
+            change,
+        })
+    }
+
+    fn wrong(check: &str) -> Wrong {
+        Wrong {
+            checks: HashSet::from([check.to_owned()]),
+            containers: vec!["db".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_change_that_may_stop_a_service_names_the_containers_that_run() {
+        let wrong = wrong("box.postgres.running");
+        for (plan, named) in [
+            (
+                Plan::script("Restart", "systemctl restart postgresql"),
+                true,
+            ),
+            (Plan::script("Stop", "systemctl stop docker"), true),
+            (Plan::install(["postgresql"]), true),
+            (Plan::script("Write", "echo text > file"), false),
+            // What is safe without asking starts only what does not run.
+            (
+                Plan::script("Start", "systemctl restart postgresql").unattended(),
+                false,
+            ),
+        ] {
+            let offer = offered(plan, &wrong).unwrap();
+            assert_eq!(!offer.containers.is_empty(), named, "{}", offer.title);
+        }
+    }
+
+    #[test]
+    fn only_what_mends_something_wrong_is_offered() {
+        let plan = || Plan::script("Start", "systemctl start postgresql").unattended();
+        let offer = offered(plan(), &wrong("box.postgres.running")).unwrap();
+        assert!(offer.unattended);
+        assert_eq!(offered(plan(), &wrong("box.docker.daemon")), None);
+    }
+}
