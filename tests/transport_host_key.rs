@@ -46,6 +46,7 @@ fn known_hosts(server: &Sshd, text: &str) -> Endpoint {
     endpoint.host_key = HostKeyPolicy::KnownHosts {
         files: vec![file],
         accept_new: false,
+        alias: None,
     };
     endpoint
 }
@@ -66,6 +67,7 @@ async fn a_first_contact_is_recorded_once_and_told() {
     endpoint.host_key = HostKeyPolicy::KnownHosts {
         files: vec![file.clone()],
         accept_new: true,
+        alias: None,
     };
     let told = Told::default();
     for _ in 0..2 {
