@@ -22,5 +22,7 @@ mod machines;
 mod matrix;
 #[path = "e2e/ports.rs"]
 mod ports;
+#[path = "e2e/reach.rs"]
+mod reach;
 #[path = "e2e/robust.rs"]
 mod robust;

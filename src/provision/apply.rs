@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use super::outcome::ChangeStatus;
 use super::plan::Step;
@@ -12,7 +12,10 @@ use super::{pull, script};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events};
 use crate::facts::collect;
+use crate::facts::converse::converse;
 use crate::facts::frames::{Frame, FrameParser};
+use crate::facts::program::Rights;
+use crate::facts::sudo::Sudo;
 use crate::resources::change::Action;
 use crate::resources::files::KEPT;
 use crate::transport::Transport;
@@ -48,7 +51,8 @@ impl Applied {
 pub async fn scripts(
     transport: &dyn Transport,
     steps: &[Step],
-    is_root: bool,
+    rights: Rights,
+    sudo: &Sudo,
     owner: &str,
     events: &Events,
 ) -> Result<Applied> {
@@ -65,20 +69,18 @@ pub async fn scripts(
         return Ok(applied);
     }
     let mark = collect::mark();
-    let program = script::changing(&numbered, is_root, owner, &mark);
+    let program = script::changing(&numbered, rights, owner, &mark);
     let mut exec = transport.exec(&program.command).await?;
     let mut teller = Teller::new(steps, events);
-    let mut noise = String::new();
-    let write = async {
-        // A box that stops at a failed step closes its stdin; the frames say why.
-        let _ = exec.stdin.write_all(&program.stdin).await;
-        let _ = exec.stdin.shutdown().await;
-    };
-    let read = read_frames(&mut exec.stdout, &mark, |frame| {
-        teller.hear(&frame, &mut applied)
+    let (speaker, listener, beside) = converse(&program, sudo);
+    let (hearing, noted) = (&mut teller, &mut applied);
+    // Taken along: its end tells the one who writes that nothing more comes.
+    let read = read_frames(&mut exec.stdout, &mark, move |frame| {
+        listener.heard(&frame);
+        hearing.hear(&frame, noted)
     });
-    let hear_noise = exec.stderr.read_to_string(&mut noise);
-    let (_, read, _) = tokio::join!(write, read, hear_noise);
+    let hear_noise = beside.hear_noise(&mut exec.stderr);
+    let (_, read, noise) = tokio::join!(speaker.speak(&mut exec.stdin), read, hear_noise);
     read?;
     let last = numbered.last().map_or(0, |(number, _)| *number);
     let ended = applied.failed_step().is_some() || applied.statuses[last] == ChangeStatus::Done;

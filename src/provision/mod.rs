@@ -13,6 +13,8 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 use crate::events::Events;
+use crate::facts::program::Rights;
+use crate::facts::sudo::Sudo;
 use crate::facts::{Facts, Observed, Records};
 use crate::resources::Context;
 use crate::resources::system::Login;
@@ -29,6 +31,9 @@ const ROUNDS: usize = 3;
 pub trait Target {
     /// Opens a new session: with the rights of a new login.
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>>>;
+
+    /// What sudo is told there, where it asks.
+    fn sudo(&self) -> &Sudo;
 
     /// Asks every probe over a session.
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records>;
@@ -153,8 +158,9 @@ async fn apply(
     owner: &str,
     events: &Events,
 ) -> Result<(Applied, Arc<dyn Transport>)> {
-    let is_root = is_root(&facts.get::<Login>());
-    let scripts = apply::scripts(transport.as_ref(), &plans.steps, is_root, owner, events);
+    let (steps, sudo) = (&plans.steps, target.sudo());
+    let rights = rights(&facts.get::<Login>(), sudo).await;
+    let scripts = apply::scripts(transport.as_ref(), steps, rights, sudo, owner, events);
     let mut applied = scripts.await?;
     drop(transport);
     let transport = target.connect().await?;
@@ -166,8 +172,13 @@ async fn apply(
     Ok((applied, transport))
 }
 
-fn is_root(login: &Observed<Login>) -> bool {
-    matches!(login, Ok(login) if login.uid == 0)
+async fn rights(login: &Observed<Login>, sudo: &Sudo) -> Rights {
+    match login {
+        Ok(login) if login.uid == 0 => Rights::Root,
+        // Where sudo did without one a moment ago, it may only have remembered the last.
+        Ok(login) if login.by_password || sudo.knows().await => Rights::Password,
+        _ => Rights::Sudo,
+    }
 }
 
 impl Outcome {

@@ -3,7 +3,7 @@
 //! Its steps come in argv's loader like the probes' (see `facts::program`); what a step reads follows the
 //! program on stdin, step after step. Each step's output comes back line by line, in frames.
 
-use crate::facts::program::{LOADER, Program};
+use crate::facts::program::{self, LOADER, Program, Rights};
 use crate::quote;
 use crate::resources::apt;
 use crate::resources::change::{Action, Script};
@@ -68,7 +68,7 @@ step() {
 
 /// The program for `steps`, each with its number among all steps of the plan.
 #[must_use]
-pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str) -> Program {
+pub fn changing(steps: &[(usize, &Step)], rights: Rights, owner: &str, mark: &str) -> Program {
     let mut body = format!(
         "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
          mark={mark}\n{STEPS}\
@@ -96,14 +96,21 @@ pub fn changing(steps: &[(usize, &Step)], is_root: bool, owner: &str, mark: &str
         ));
         payload.extend_from_slice(stdin);
     }
-    let run = format!("sh -c {} dwenv {}", quote::sh(LOADER), body.len());
+    let by_password = rights == Rights::Password;
+    let loader = match by_password {
+        true => format!("{}; {LOADER}", program::say_ready(mark)),
+        false => LOADER.to_owned(),
+    };
+    let run = format!("sh -c {} dwenv {}", quote::sh(&loader), body.len());
     Program {
-        command: if is_root {
-            format!("exec {run}")
-        } else {
-            format!("exec sudo -n {run}")
+        command: match rights {
+            Rights::Root => format!("exec {run}"),
+            Rights::Sudo => format!("exec sudo -n {run}"),
+            Rights::Password => format!("exec {} {run}", program::sudo_by_password(mark)),
         },
         stdin: [body.into_bytes(), payload].concat(),
         mark: mark.to_owned(),
+        asks: by_password,
+        waits: by_password,
     }
 }
