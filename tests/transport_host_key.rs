@@ -201,6 +201,37 @@ async fn a_revoked_key_is_refused_even_where_it_is_known() {
 }
 
 #[tokio::test]
+async fn a_key_is_filed_under_the_alias_whatever_the_address() {
+    let server = Sshd::start();
+    let mut endpoint = known_hosts(&server, "");
+    if let HostKeyPolicy::KnownHosts {
+        accept_new, alias, ..
+    } = &mut endpoint.host_key
+    {
+        (*accept_new, *alias) = (true, Some("Cluster".to_owned()));
+    }
+    logs_in(&endpoint).await;
+    let recorded = fs::read_to_string(server.path("known_hosts")).unwrap();
+    assert_eq!(
+        recorded,
+        format!("cluster {}\n", server.host_key("ed25519"))
+    );
+    // What is on record for the address itself is not asked.
+    let address = format!(
+        "[127.0.0.1]:{} {}\n",
+        server.port,
+        other_key(&server, "ed25519")
+    );
+    fs::write(server.path("known_hosts"), address + &recorded).unwrap();
+    logs_in(&endpoint).await;
+    let wrong = format!("cluster {}\n", other_key(&server, "ed25519"));
+    fs::write(server.path("known_hosts"), wrong).unwrap();
+    let error = refusal(&endpoint).await;
+    assert!(error.message.ends_with("has changed"), "{error}");
+    assert!(error.hints[0].ends_with("-R cluster"), "{:?}", error.hints);
+}
+
+#[tokio::test]
 async fn a_machine_is_pinned_by_its_id_and_not_by_its_address() {
     let (first, second) = (Sshd::start(), Sshd::start());
     let file = first.path("pins");

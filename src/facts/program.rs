@@ -68,10 +68,11 @@ pub fn sudo_by_password(mark: &str) -> String {
     format!("sudo -S -p {}", prompt(mark))
 }
 
-/// The part of a shell program that says [`READY`].
+/// The part of a shell program that says [`READY`]. It stands within quotes within quotes, where every shell
+/// reads what is quoted in a way of its own: so there is nothing in it to quote.
 #[must_use]
 pub fn say_ready(mark: &str) -> String {
-    format!("printf '\\n%s {READY} 0 0 0\\n' {mark}")
+    format!("echo; echo {mark} {READY} 0 0 0")
 }
 
 /// Makes frames, one at a time even when several processes answer at once.
@@ -255,5 +256,70 @@ mod tests {
         let of = |id: &str| frames.iter().find(|frame| frame.id == id).unwrap();
         assert_ne!(of("broken").status, 0);
         assert_eq!(of("whole").status, 0);
+    }
+
+    /// What says who logs in, and a sudo that wants this password.
+    const STAND_INS: [(&str, &str); 2] = [
+        (
+            "id",
+            "#!/bin/sh\necho 'uid=1000(otto) gid=1000(otto) groups=1000(otto)'\n",
+        ),
+        (
+            "sudo",
+            "#!/bin/sh\n[ \"$1\" = -S ] || { echo 'sudo: a password is required' >&2; exit 1; }\n\
+             printf %s \"$3\" >&2; read -r given; [ \"$given\" = \"it's right\" ] || exit 1\n\
+             shift 3; exec \"$@\"\n",
+        ),
+    ];
+
+    fn ask(shell: &str, given: &str) -> (Vec<String>, String) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in STAND_INS {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let root = Probe::new("root", Question::Root("echo \"$2\"".to_owned()));
+        let program = probing(&[root, login("user", "echo here")], "dwenv-test", true);
+        let path = std::env::var("PATH").unwrap();
+        let mut child = Command::new(shell)
+            .args(["-c", &program.command])
+            .env("PATH", format!("{}:{path}", folder.path().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&program.stdin).unwrap();
+        stdin.write_all(format!("{given}\n").as_bytes()).unwrap();
+        // Where the password is wrong, nobody reads it.
+        let _ = stdin.write_all(&program.stdin);
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let frames = FrameParser::new("dwenv-test").push(&output.stdout);
+        let told = frames.iter().map(|frame| {
+            let body = String::from_utf8_lossy(&frame.body);
+            format!("{} {}", frame.id, body.lines().next().unwrap_or_default())
+        });
+        (
+            told.collect(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    #[test]
+    fn a_password_goes_before_the_program_under_every_shell() {
+        for shell in ["sh", "bash", "csh", "fish", "zsh"] {
+            let (mut told, noise) = ask(shell, "it's right");
+            told[3..].sort();
+            let who = "login uid=1000(otto) gid=1000(otto) groups=1000(otto)";
+            let expected = [who, "ready ", "elevated password", "root otto", "user here"];
+            assert_eq!(told, expected, "{shell}: {noise}");
+            assert!(noise.ends_with("dwenv-test-asks:"), "{shell}: {noise}");
+            let (told, _) = ask(shell, "wrong");
+            assert_eq!(told, [who], "{shell}");
+        }
     }
 }
