@@ -155,7 +155,7 @@ fn a_box_behind_another_and_a_sudo_that_asks_are_looked_at_and_set_up_as_any_oth
                         journalctl --no-pager | grep -c c[a]nary; \
                         grep -rla c[a]nary /run /tmp /var/tmp /var/log /home/otto /root /etc; true'");
     assert_eq!(leaks, "0\n0");
-    assert_ne!(it.run("grep -c -a 'timeout' watch/seen || true"), "0");
+    assert_ne!(it.run("grep -c -a -e -asks: watch/seen || true"), "0");
     for ran in [&first, &one, &seen] {
         ran.never_says("canary");
     }
