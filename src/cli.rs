@@ -106,7 +106,7 @@ pub struct Global {
     /// Read the password for sudo in the box from this file, which only you may read
     ///
     /// It is needed only where sudo asks for one. On a terminal you are asked, once for all boxes.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub sudo_password_file: Option<PathBuf>,
 
     /// Give up on a box that has not let us in after so many seconds
@@ -232,7 +232,14 @@ pub struct Provision {
     /// Also show the differences in files and the SQL that is run
     #[arg(long)]
     pub diff: bool,
+
+    /// Wait so long for another run that holds the box, such as `30s` or `10m`
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub wait_lock: Duration,
 }
+
+/// How long a run waits for the box where nobody says it: one that was stopped needs a moment to let go.
+pub const WAIT_LOCK: Duration = Duration::from_secs(10);
 
 /// What `doctor` looks at, and how it is told.
 #[derive(Args, Clone, Debug, Default)]
@@ -251,7 +258,10 @@ pub struct Doctor {
     #[arg(long, value_name = "ID")]
     pub skip: Vec<String>,
 
-    /// List the checks instead of making them; no box is needed
+    /// List the checks that apply here instead of making them; no box is needed
+    ///
+    /// Those of the `--target`, or with `--before` those of the days ahead, narrowed by `--only` and `--skip`. What
+    /// is asked only after a failure or with `--deep` is among them.
     #[arg(long, conflicts_with_all = ["wait", "fix", "save", "from", "share", "report"])]
     pub list: bool,
 

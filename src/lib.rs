@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod interrupt;
 pub mod lint;
 pub mod output;
 pub mod provision;

@@ -1,15 +1,21 @@
 //! End to end: the built `dwenv` on real machines that it makes itself.
 #![cfg(target_os = "linux")]
 
+#[path = "support/cutter.rs"]
+mod cutter;
 #[path = "support/sandbox.rs"]
 mod support;
+#[path = "support/venue.rs"]
+mod venue;
 #[path = "support/workbox.rs"]
 mod workbox;
 
+#[path = "e2e/cut.rs"]
+mod cut;
+#[path = "e2e/docker_repository.rs"]
+mod docker_repository;
 #[path = "e2e/errors.rs"]
 mod errors;
-#[path = "e2e/faults.rs"]
-mod faults;
 #[path = "e2e/files.rs"]
 mod files;
 #[path = "e2e/images.rs"]
@@ -26,3 +32,5 @@ mod ports;
 mod reach;
 #[path = "e2e/robust.rs"]
 mod robust;
+#[path = "e2e/venue_network.rs"]
+mod venue_network;

@@ -1,5 +1,7 @@
 //! The laptop's checks as data: six laptops that are well, and each fault on the one that has it.
 
+#[path = "support/answers.rs"]
+mod answers;
 #[path = "support/laptops.rs"]
 mod laptops;
 
@@ -9,7 +11,7 @@ use std::fmt::Write;
 use dwenv::doctor;
 use dwenv::doctor::report::{Finding, Status};
 use dwenv::facts::laptop::laptop_of;
-use dwenv::facts::{Facts, Record, RecordStatus, Records};
+use dwenv::facts::{Facts, Records};
 use dwenv::resources::{self, Context};
 use dwenv::target::Provider;
 use dwenv::target::laptop::Os;
@@ -129,22 +131,7 @@ fn what_is_not_understood_is_unknown() {
         let healthy = laptops::healthy(name);
         for probe in healthy.records.keys() {
             let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-            for (way, record) in [
-                ("absent", None),
-                ("refused", Some(Record::refused("for some reason"))),
-                ("timed out", Some(Record::timed_out())),
-                ("missing", Some(ended(RecordStatus::Missing, ""))),
-                (
-                    "ended with 1",
-                    Some(ended(RecordStatus::Done(1), "no such thing")),
-                ),
-                ("garbled", Some(Record::done("?\u{fffd}{| \n!!"))),
-            ] {
-                let mut records = healthy.clone();
-                match record {
-                    Some(record) => records.insert(probe, record),
-                    None => drop(records.records.remove(probe)),
-                }
+            for (way, records) in answers::failing(&healthy, probe) {
                 // Without this record nobody knows which laptop it is.
                 if probe == "laptop.system" {
                     continue;
@@ -172,14 +159,6 @@ fn what_is_not_understood_is_unknown() {
     insta::assert_snapshot!(table);
 }
 
-fn ended(status: RecordStatus, output: &str) -> Record {
-    Record {
-        status,
-        output: output.to_owned(),
-        duration_ms: 1,
-    }
-}
-
 /// Programs run to their end, so a cut answer does not come from a laptop. One must do no harm all the same:
 /// no panic, and nothing that was well is called broken.
 #[test]
@@ -195,7 +174,7 @@ fn an_answer_cut_anywhere_fails_nothing_that_was_well() {
                     continue;
                 }
                 let mut records = healthy.clone();
-                records.insert(probe, ended(record.status.clone(), &text[..end]));
+                records.insert(probe, answers::ended(record.status.clone(), &text[..end]));
                 for finding in judged(&records, true) {
                     if matches!(finding.status, Status::Fail | Status::Warn) {
                         found.insert(format!(

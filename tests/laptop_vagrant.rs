@@ -101,7 +101,7 @@ async fn this_machine_answers_every_question_at_once_where_no_program_is_asked()
         .cloned()
         .collect();
     let began = Instant::now();
-    let answers = laptop::ask(&without_programs, folder.path()).await;
+    let answers = laptop::ask(&without_programs, folder.path(), soon()).await;
     let took = began.elapsed();
     assert!(answers.len() > 8, "{answers:#?}");
     for (id, record) in &answers {
@@ -129,7 +129,7 @@ async fn a_program_that_hangs_costs_its_own_record_only() {
         hanging("slow", &format!("{long} & {long}")),
         hanging("quick", "echo here"),
     ];
-    let answers: BTreeMap<String, Record> = laptop::ask(&probes, &std::env::temp_dir())
+    let answers: BTreeMap<String, Record> = laptop::ask(&probes, &std::env::temp_dir(), soon())
         .await
         .into_iter()
         .collect();
@@ -140,6 +140,11 @@ async fn a_program_that_hangs_costs_its_own_record_only() {
         assert!(Instant::now() < deadline, "`{long}` lives on");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Long after what is asked here has answered.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
 }
 
 /// Whether some process has this command line. One that was killed keeps its own until the kernel takes it away.

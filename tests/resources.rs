@@ -1,5 +1,7 @@
 //! Every resource as data: given these facts, these findings and these changes.
 
+#[path = "support/answers.rs"]
+mod answers;
 #[path = "support/laptops.rs"]
 mod laptops;
 

@@ -6,6 +6,7 @@ mod workshop {
     mod names;
     mod structure;
     mod values;
+    mod venue;
 }
 
 use std::fs;

@@ -29,6 +29,11 @@ use crate::workshop::Workshop;
 /// The script that waits for the box's services ends by itself before that.
 const SETTLING: Duration = Duration::from_secs(28);
 
+/// How much of a report's time is for finding what it is of. The rest is kept for asking.
+fn for_finding(deadline: Duration) -> Duration {
+    deadline * 2 / 3
+}
+
 /// One target of a run.
 pub struct Remote<'a> {
     environment: &'a Environment,
@@ -65,7 +70,7 @@ impl<'a> Remote<'a> {
         Self::of(environment, workshop, target, provider, found)
     }
 
-    /// The same for a report that is to be there after `deadline`: a third of it is kept for asking.
+    /// The same for a report that is to be there after `deadline`.
     pub async fn find_within(
         environment: &'a Environment,
         workshop: &'a Workshop,
@@ -74,11 +79,11 @@ impl<'a> Remote<'a> {
     ) -> Remote<'a> {
         let until = Instant::now() + deadline;
         let finding = Self::find(environment, workshop, target);
-        let found = tokio::time::timeout(deadline * 2 / 3, finding).await;
+        let found = tokio::time::timeout(for_finding(deadline), finding).await;
         let mut remote = found.unwrap_or_else(|_| {
             let late = format!(
                 "{target} was not found within {} s",
-                (deadline * 2 / 3).as_secs()
+                for_finding(deadline).as_secs()
             );
             let late = Error::new(ErrorKind::Unreachable, late)
                 .hint("Give it longer: `dwenv doctor --deadline 2m`");
@@ -90,18 +95,26 @@ impl<'a> Remote<'a> {
         remote
     }
 
-    /// Looks for no box: for [`Self::laptop_facts`] alone.
+    /// Looks for no box: for [`Self::laptop_facts`] alone, which are to be there after `deadline`.
     pub async fn not_yet(
         environment: &'a Environment,
         workshop: &'a Workshop,
         target: &Target,
+        deadline: Duration,
     ) -> Remote<'a> {
-        let provider = target::provider(target, &environment.folder).await;
+        let until = Instant::now() + deadline;
+        let asking = target::provider(target, &environment.folder);
+        let provider = tokio::time::timeout(for_finding(deadline), asking)
+            .await
+            .unwrap_or_else(|_| target::usual_provider(target));
         let found = Err(Error::new(
             ErrorKind::Unreachable,
             format!("{target} was not looked for"),
         ));
-        Self::of(environment, workshop, target, provider, found)
+        Self {
+            until: Some(until),
+            ..Self::of(environment, workshop, target, provider, found)
+        }
     }
 
     fn of(
@@ -147,7 +160,8 @@ impl<'a> Remote<'a> {
     }
 
     /// Connects and asks everything; a box that cannot be asked is a fact as well. Deep probes are asked
-    /// when `wants_deep` says so of the facts, over the same connection.
+    /// when `wants_deep` says so of the facts, over the same connection; over another where something that
+    /// hangs in the box holds that one up.
     ///
     /// # Errors
     /// Only where the command line or the configuration is wrong.
@@ -168,12 +182,16 @@ impl<'a> Remote<'a> {
             }
         };
         records.add(laptop);
-        let Some(transport) = transport else {
+        let Some(mut transport) = transport else {
             return Ok(Facts::new(records));
         };
         let facts = Facts::new(records);
         let mut records = facts.records().clone();
         if !self.deep_probes.is_empty() && wants_deep(&facts) {
+            if transport.is_held_up() {
+                self.tell_tally(transport.as_ref());
+                transport = self.connect_or_look_again().await.unwrap_or(transport);
+            }
             let asked = collect::over(
                 transport.clone(),
                 &self.deep_probes,
@@ -265,13 +283,16 @@ impl<'a> Remote<'a> {
     /// The answers of the laptop: the author's questions, and its own programs.
     async fn ask_laptop(&self, probes: &[Probe]) -> Records {
         let mut records = Records::default();
-        for (id, record) in here::ask(probes).await {
-            records.insert(id, record);
-        }
-        if let Provider::Vagrant(_) = self.provider {
-            for (id, record) in laptop::ask(probes, &self.environment.folder).await {
-                records.insert(id, record);
+        let until = self.until();
+        let programs = async {
+            match self.provider {
+                Provider::Vagrant(_) => laptop::ask(probes, &self.environment.folder, until).await,
+                _ => Vec::new(),
             }
+        };
+        let (authors, programs) = tokio::join!(here::ask(probes, until), programs);
+        for (id, record) in authors.into_iter().chain(programs) {
+            records.insert(id, record);
         }
         records
     }

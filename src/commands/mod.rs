@@ -23,9 +23,11 @@ use crate::cli::{self, Cli, Command, Global};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::events::Events;
 use crate::facts::sudo::Sudo;
+use crate::interrupt::Interrupts;
 use crate::output::progress::Progress;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Output, Verbosity};
+use crate::provision::Wishes;
 use crate::target::{self, Here, Purpose, Target};
 use crate::workshop::{Secrets, Source, Workshop};
 
@@ -35,6 +37,7 @@ pub struct Environment {
     folder: PathBuf,
     global: Global,
     output: Arc<Output>,
+    interrupts: Interrupts,
     /// Locked by whoever has the terminal to themselves.
     progress: Arc<Mutex<Progress>>,
     events: Events,
@@ -46,21 +49,32 @@ pub struct Environment {
 /// # Errors
 /// Whatever kept the command from telling a result of its own.
 pub async fn run(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
+    let interrupts = Interrupts::new();
+    let ctrl_c = || async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Where Ctrl-C cannot be heard, the system ends the run by itself.
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
-        ended = dispatch(cli, output) => ended,
-        _ = tokio::signal::ctrl_c() => Err(Error::new(ErrorKind::Interrupted, "interrupted")
+        ended = dispatch(cli, output, interrupts.clone()) => ended,
+        () = interrupts.end(ctrl_c) => Err(Error::new(ErrorKind::Interrupted, "interrupted")
             .hint("Run the same command again: it goes on from what the box then is")),
     }
 }
 
-async fn dispatch(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
+async fn dispatch(
+    cli: Cli,
+    output: Arc<Output>,
+    interrupts: Interrupts,
+) -> Result<std::process::ExitCode> {
     let reports = matches!(cli.command, Command::Doctor(_));
     if !reports && matches!(cli.global.format, Format::Junit | Format::Markdown) {
         return Err(Error::usage(
             "only `dwenv doctor` tells its result in that format",
         ));
     }
-    let environment = Environment::new(cli.global, output)?;
+    let environment = Environment::new(cli.global, output, interrupts)?;
     let ended = match cli.command {
         Command::Ssh { command } => return ssh::run(&environment, &command).await,
         Command::Up => up::run(&environment).await,
@@ -118,7 +132,7 @@ pub fn cannot_start(output: &Output, cause: &std::io::Error) -> std::process::Ex
 }
 
 impl Environment {
-    fn new(global: Global, output: Arc<Output>) -> Result<Self> {
+    fn new(global: Global, output: Arc<Output>, interrupts: Interrupts) -> Result<Self> {
         let folder = match &global.directory {
             Some(folder) => folder.clone(),
             None => std::env::current_dir()
@@ -140,6 +154,7 @@ impl Environment {
             folder,
             global,
             output,
+            interrupts,
             events,
             progress,
         })
@@ -177,6 +192,16 @@ impl Environment {
     fn with_terminal<T>(&self, work: impl FnOnce() -> T) -> T {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.suspend(work)
+    }
+
+    /// What this person wants of a run that changes a box; `owner` is who makes it.
+    fn wishes<'a>(&'a self, owner: &'a str, patience: Duration) -> Wishes<'a> {
+        Wishes {
+            owner,
+            patience,
+            interrupts: &self.interrupts,
+            events: &self.events,
+        }
     }
 
     fn timeout(&self) -> Duration {

@@ -55,8 +55,7 @@ pub async fn provision(
     let mut done = provision::run(
         remote,
         remote.context(),
-        &owner(),
-        &environment.events,
+        &environment.wishes(&owner(), options.wait_lock),
         &consent,
     )
     .await?;

@@ -44,6 +44,7 @@ async fn one(
     let options = cli::Provision {
         plan: false,
         diff: false,
+        wait_lock: cli::WAIT_LOCK,
     };
     // One of several is not "the" box of this folder, and a machine that never answered is none.
     let made = !matches!(target, Target::Ssh(_) | Target::Named(_));

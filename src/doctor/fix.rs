@@ -18,7 +18,7 @@ pub struct Offer {
     pub title: String,
     /// The checks that it makes pass.
     pub checks: Vec<String>,
-    /// Containers that run and may miss the service which the change starts anew.
+    /// Containers that run and may miss the service which the change stops, if only for a moment.
     pub containers: Vec<String>,
     #[serde(skip)]
     pub differences: Vec<Difference>,
@@ -91,7 +91,7 @@ impl Wrong {
         if !step.checks.iter().any(|check| self.checks.contains(check)) {
             return None;
         }
-        let containers = if starts_anew(step) {
+        let containers = if stops_something(step) {
             self.containers.clone()
         } else {
             Vec::new()
@@ -99,17 +99,18 @@ impl Wrong {
         Some(Offer {
             title: step.change.title.clone(),
             checks: step.checks.clone(),
-            // Whatever a plan says: nobody's container loses its database without a yes.
-            unattended: step.change.unattended && containers.is_empty(),
+            unattended: step.change.unattended,
             containers,
             differences: step.change.differences.clone(),
         })
     }
 }
 
-/// Whether a step stops a service, if only for a moment.
-fn starts_anew(step: &Step) -> bool {
+/// Whether a step may stop a service that somebody uses. One that is safe without asking does not: where its
+/// script says `restart`, nothing runs yet.
+fn stops_something(step: &Step) -> bool {
     match &step.change.action {
+        _ if step.change.unattended => false,
         // An upgrade of a package starts its services anew.
         Action::Install(_) => true,
         Action::Script(script) => ["restart", "stop"]

@@ -45,7 +45,10 @@ fn judge_each(checks: Vec<Applicable>, context: Context, facts: &Facts) -> Vec<F
             Some(root) => (skipped(check, root.0), root),
             None => {
                 let state = guard::guarded(|| check.judge(context, facts));
-                let finding = found(check, state.unwrap_or_else(State::Unknown), facts);
+                let Some(finding) = found(check, state.unwrap_or_else(State::Unknown), facts)
+                else {
+                    continue;
+                };
                 match root_among(resources::explained_by(check, finding.status)) {
                     Some(root) => (explained(finding, root.0), root),
                     None => {
@@ -79,13 +82,15 @@ pub fn ignored(workshop: &Workshop, id: &str, today: Date) -> Option<Ignored> {
     })
 }
 
-fn found(check: &Applicable, state: State<Judgement>, facts: &Facts) -> Finding {
+/// What is said of a check; nothing where there is nothing to say.
+fn found(check: &Applicable, state: State<Judgement>, facts: &Facts) -> Option<Finding> {
     let (status, summary, remedy) = match state {
         State::AsDeclared(seen) => (Status::Pass, seen, None),
         State::Unknown(reason) => (Status::Unknown, reason, None),
         State::Drifted(judgement) => (judgement.status, judgement.summary, judgement.remedy),
+        State::Nothing => return None,
     };
-    Finding {
+    Some(Finding {
         id: check.id.to_owned(),
         title: check.title.to_owned(),
         scope: check.scope(),
@@ -95,7 +100,7 @@ fn found(check: &Applicable, state: State<Judgement>, facts: &Facts) -> Finding 
         remedy,
         ignored: None,
         duration: facts.records().duration(check.probe),
-    }
+    })
 }
 
 fn skipped(check: &Applicable, root: &str) -> Finding {

@@ -76,19 +76,26 @@ impl Selection {
             .collect())
     }
 
-    /// The checks that apply and are selected.
+    /// The checks that apply and are selected, each with those that apply of what it needs.
     ///
     /// # Errors
     /// When there are none.
     pub fn list(&self, context: Context) -> Result<Vec<Listed>> {
-        let listed: Vec<Listed> = resources::in_order(context)
-            .into_iter()
+        let here = resources::in_order(context);
+        let applies = |need: &&&str| here.iter().any(|check| check.id == **need);
+        let listed: Vec<Listed> = here
+            .iter()
             .filter(|check| self.holds(check.id))
             .map(|check| Listed {
                 id: check.id.to_owned(),
                 title: check.title.to_owned(),
                 scope: check.scope(),
-                needs: check.needs.iter().map(|&need| need.to_owned()).collect(),
+                needs: check
+                    .needs
+                    .iter()
+                    .filter(applies)
+                    .map(|&need| need.to_owned())
+                    .collect(),
             })
             .collect();
         if listed.is_empty() {

@@ -31,7 +31,7 @@ pub struct Speaker<'a> {
 /// The reading ends of a conversation. Both must be gone before a speaker stops waiting for its turn.
 pub struct Listener {
     turns: UnboundedSender<Turn>,
-    prompt: Vec<u8>,
+    questions: Questions,
 }
 
 /// Begins to talk with a program.
@@ -39,7 +39,7 @@ pub fn converse<'a>(program: &'a Program, sudo: &'a Sudo) -> (Speaker<'a>, Liste
     let (sender, turns) = unbounded_channel();
     let listener = |turns| Listener {
         turns,
-        prompt: program::prompt(&program.mark).into_bytes(),
+        questions: Questions::new(&program.mark),
     };
     let speaker = Speaker {
         program,
@@ -97,22 +97,53 @@ impl Listener {
     /// Reads stderr to its end: what was said there, without sudo's question.
     pub async fn hear_noise(self, stderr: &mut DuplexStream) -> String {
         let mut noise = Vec::new();
-        // The end of what came, where the question may have begun.
-        let mut tail: Vec<u8> = Vec::new();
+        let mut questions = self.questions;
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
             let room = KEPT.saturating_sub(noise.len()).min(count);
             noise.extend_from_slice(&buffer[..room]);
-            tail.extend_from_slice(&buffer[..count]);
-            while let Some(at) = position(&tail, &self.prompt) {
+            for _ in 0..questions.heard(&buffer[..count]) {
                 let _ = self.turns.send(Turn::Asks);
-                tail.drain(..at + self.prompt.len());
             }
-            let keep = tail.len().min(self.prompt.len() - 1);
-            tail.drain(..tail.len() - keep);
         }
-        let prompt = String::from_utf8_lossy(&self.prompt).into_owned();
-        String::from_utf8_lossy(&noise).replace(&prompt, "")
+        questions.left_out_of(&String::from_utf8_lossy(&noise))
+    }
+}
+
+/// sudo's questions among what is said on stderr.
+pub struct Questions {
+    prompt: String,
+    /// The end of what came, where a question may have begun.
+    tail: Vec<u8>,
+}
+
+impl Questions {
+    #[must_use]
+    pub fn new(mark: &str) -> Self {
+        Self {
+            prompt: program::prompt(mark),
+            tail: Vec::new(),
+        }
+    }
+
+    /// How many questions end in this piece.
+    pub fn heard(&mut self, piece: &[u8]) -> usize {
+        let prompt = self.prompt.as_bytes();
+        self.tail.extend_from_slice(piece);
+        let mut count = 0;
+        while let Some(at) = position(&self.tail, prompt) {
+            count += 1;
+            self.tail.drain(..at + prompt.len());
+        }
+        let keep = self.tail.len().min(prompt.len() - 1);
+        self.tail.drain(..self.tail.len() - keep);
+        count
+    }
+
+    /// What was said besides.
+    #[must_use]
+    pub fn left_out_of(&self, said: &str) -> String {
+        said.replace(&self.prompt, "")
     }
 }
 

@@ -10,6 +10,8 @@ pub struct Frame {
     pub status: i32,
     pub millis: u64,
     pub body: Vec<u8>,
+    /// How many bytes the stream had given when the frame ended.
+    pub end: u64,
 }
 
 /// A body longer than this is no answer of ours: the header was garbled.
@@ -21,6 +23,8 @@ const LONGEST_HEADER: usize = 512;
 pub struct FrameParser {
     mark: Vec<u8>,
     buffer: Vec<u8>,
+    /// How many bytes came before those in the buffer.
+    passed: u64,
 }
 
 impl FrameParser {
@@ -29,6 +33,7 @@ impl FrameParser {
         Self {
             mark: format!("{mark} ").into_bytes(),
             buffer: Vec::new(),
+            passed: 0,
         }
     }
 
@@ -59,13 +64,14 @@ impl FrameParser {
                 }
                 Some((id, status, millis, length)) => {
                     let body = self.buffer[body_start..body_start + length].to_vec();
+                    at = body_start + length;
                     frames.push(Frame {
                         id,
                         status,
                         millis,
                         body,
+                        end: self.passed + at as u64,
                     });
-                    at = body_start + length;
                 }
                 None => at = line_start,
             }
@@ -76,12 +82,17 @@ impl FrameParser {
 
     /// Drops what was read, keeping only what may be the beginning of a frame.
     fn forget_noise(&mut self, read: usize) {
-        self.buffer.drain(..read);
+        self.drop_first(read);
         if !self.buffer.starts_with(&self.mark) {
             let keep = self.mark.len().saturating_sub(1);
             let noise = self.buffer.len().saturating_sub(keep);
-            self.buffer.drain(..noise);
+            self.drop_first(noise);
         }
+    }
+
+    fn drop_first(&mut self, count: usize) {
+        self.buffer.drain(..count);
+        self.passed += count as u64;
     }
 }
 
@@ -118,6 +129,10 @@ mod tests {
         assert_eq!(ids(&frames), ["one", "two", "three"]);
         assert_eq!(frames[0].body, b"hello");
         assert_eq!((frames[1].status, frames[0].millis), (7, 12));
+        assert_eq!(
+            &STREAM[..frames[2].end as usize],
+            STREAM.strip_suffix(b"bye").unwrap()
+        );
         assert_eq!(
             frames[2].body, b"MARK x\n\n",
             "a body is never read as a header"

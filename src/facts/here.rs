@@ -2,12 +2,12 @@
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
 use super::authors::Page;
-use super::collect::timed;
+use super::collect::{left, timed};
 use super::probe::{Here, Probe, Question};
 use super::record::Record;
 use super::services::json_record;
@@ -20,10 +20,14 @@ pub fn said(status: i32, text: &str) -> String {
     format!("{status}\n{kept}")
 }
 
-/// Asks everything that `probes` want to know of the laptop, at the same time.
-pub async fn ask(probes: &[Probe]) -> Vec<(String, Record)> {
+/// Asks everything that `probes` want to know of the laptop, at the same time. What has not come by `until` is
+/// not waited for.
+pub async fn ask(probes: &[Probe], until: Instant) -> Vec<(String, Record)> {
     let asked = probes.iter().filter_map(|probe| match &probe.question {
-        Question::Here(here) => Some(timed(&probe.id, probe.deadline, one(here, probe.deadline))),
+        Question::Here(here) => {
+            let deadline = probe.deadline.min(left(until));
+            Some(timed(&probe.id, deadline, one(here, deadline)))
+        }
         _ => None,
     });
     futures_util::future::join_all(asked).await

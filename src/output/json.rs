@@ -38,7 +38,7 @@ struct Why<'a> {
     exit_code: u8,
 }
 
-/// One target of several that were provisioned.
+/// One target of several that something was done to.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum OfTarget<'a, T> {
@@ -62,17 +62,22 @@ pub fn reports(out: &mut dyn Write, reports: &[Report]) -> io::Result<()> {
 }
 
 /// What doctor mended on each target, with what it found afterwards.
-pub fn fixed(out: &mut dyn Write, fixed: &[Fixed]) -> io::Result<()> {
+pub fn fixed(out: &mut dyn Write, fixed: &[(String, Result<Fixed>)]) -> io::Result<()> {
+    let is_ready = |fixed: &Result<Fixed>| matches!(fixed, Ok(fixed) if fixed.after.ready);
     match fixed {
-        [fixed] => document(out, fixed),
-        _ => document(
-            out,
-            &Several {
-                schema_version: SCHEMA_VERSION,
-                ready: Some(fixed.iter().all(|fixed| fixed.after.ready)),
-                targets: fixed,
-            },
-        ),
+        [(_, Ok(fixed))] => document(out, fixed),
+        [(_, Err(error))] => self::error(out, error),
+        _ => {
+            let targets: Vec<OfTarget<'_, Fixed>> = fixed.iter().map(of_target).collect();
+            document(
+                out,
+                &Several {
+                    schema_version: SCHEMA_VERSION,
+                    ready: Some(fixed.iter().all(|(_, fixed)| is_ready(fixed))),
+                    targets: &targets,
+                },
+            )
+        }
     }
 }
 

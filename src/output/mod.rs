@@ -167,9 +167,18 @@ impl Output {
         })
     }
 
-    /// What doctor mended, and what it found afterwards.
-    pub fn fixed(&self, fixed: &[Fixed]) -> Result<()> {
-        let reports = || -> Vec<Report> { fixed.iter().map(|fixed| fixed.after.clone()).collect() };
+    /// What doctor mended on each target and what it found afterwards, or why it could not.
+    pub fn fixed(&self, fixed: &[(String, Result<Fixed>)]) -> Result<()> {
+        let told_here = matches!(self.format, Format::Human | Format::Json);
+        for (_, ended) in fixed {
+            if let (false, Err(error)) = (told_here, ended) {
+                self.error(error);
+            }
+        }
+        let reports = || -> Vec<Report> {
+            let done = fixed.iter().filter_map(|(_, fixed)| fixed.as_ref().ok());
+            done.map(|fixed| fixed.after.clone()).collect()
+        };
         self.result(|out| match self.format {
             Format::Human => human::fixed(out, &self.stdout, fixed, self.verbose()),
             Format::Json => json::fixed(out, fixed),

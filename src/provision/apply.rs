@@ -1,29 +1,35 @@
 //! Makes the changes of a plan, and tells how each went.
+//!
+//! The steps run on the box as a unit of their own (see `script`). Here they are followed: a link that is lost is
+//! opened again, and the run is heard from where it was heard last.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::outcome::ChangeStatus;
 use super::plan::Step;
-use super::{pull, script};
-use crate::error::{Error, ErrorKind, Result};
+use super::script::{self, Manner, said};
+use super::teller::Teller;
+use super::{Target, pull};
+use crate::error::{ErrorKind, Result};
 use crate::events::{Event, Events};
 use crate::facts::collect;
-use crate::facts::converse::converse;
-use crate::facts::frames::{Frame, FrameParser};
-use crate::facts::program::Rights;
-use crate::facts::sudo::Sudo;
+use crate::facts::converse::Questions;
+use crate::facts::frames::FrameParser;
+use crate::facts::program::{self, Program};
+use crate::facts::sudo::{Sudo, Tried};
+use crate::interrupt::Hold;
 use crate::resources::change::Action;
-use crate::resources::files::KEPT;
 use crate::transport::Transport;
 
-/// How many of a failed step's last lines are told.
-const LAST_LINES: usize = 20;
-/// A box that says nothing for this long during a step is lost. (Each step ends by itself before that.)
-const SILENCE: Duration = Duration::from_secs(3700);
+/// A step gives a sign each second: a box that says nothing for this long cannot be heard any more.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long a lost link is tried to be opened again.
+const RECONNECTING: Duration = Duration::from_secs(120);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of each step, and what the person should know.
 #[derive(Debug, Default)]
@@ -44,16 +50,17 @@ impl Applied {
     }
 }
 
-/// Runs every step that is a script, in one exec, stopping at the first that fails.
+/// Runs every step that is a script, stopping at the first that fails.
 ///
 /// # Errors
-/// When another run holds the box, or the connection was lost: that is never taken for success.
+/// When another run holds the box, when the person stopped the run, or when the box could not be reached again:
+/// that is never taken for success.
 pub async fn scripts(
-    transport: &dyn Transport,
+    target: &dyn Target,
+    transport: Arc<dyn Transport>,
     steps: &[Step],
-    rights: Rights,
-    sudo: &Sudo,
-    owner: &str,
+    manner: &Manner<'_>,
+    hold: Hold,
     events: &Events,
 ) -> Result<Applied> {
     let numbered: Vec<(usize, &Step)> = steps
@@ -61,53 +68,192 @@ pub async fn scripts(
         .enumerate()
         .filter(|(_, step)| !matches!(step.change.action, Action::Pull(_)))
         .collect();
-    let mut applied = Applied {
-        statuses: vec![ChangeStatus::NotTried; steps.len()],
-        ..Applied::default()
-    };
     if numbered.is_empty() {
-        return Ok(applied);
+        return Ok(Applied {
+            statuses: vec![ChangeStatus::NotTried; steps.len()],
+            ..Applied::default()
+        });
     }
     let mark = collect::mark();
-    let program = script::changing(&numbered, rights, owner, &mark);
-    let mut exec = transport.exec(&program.command).await?;
-    let mut teller = Teller::new(steps, events);
-    let (speaker, listener, beside) = converse(&program, sudo);
-    let (hearing, noted) = (&mut teller, &mut applied);
-    // Taken along: its end tells the one who writes that nothing more comes.
-    let read = read_frames(&mut exec.stdout, &mark, move |frame| {
-        listener.heard(&frame);
-        hearing.hear(&frame, noted)
-    });
-    let hear_noise = beside.hear_noise(&mut exec.stderr);
-    let (_, read, noise) = tokio::join!(speaker.speak(&mut exec.stdin), read, hear_noise);
-    read?;
-    let last = numbered.last().map_or(0, |(number, _)| *number);
-    let ended = applied.failed_step().is_some() || applied.statuses[last] == ChangeStatus::Done;
-    if ended || applied.waited {
-        return Ok(applied);
+    let mut run = Followed {
+        teller: Teller::new(steps, events),
+        sudo: target.sudo(),
+        hold,
+        heard: 0,
+        asked: 0,
+        mark,
+        transport,
+    };
+    let mut program = script::changing(&numbered, manner, &run.mark);
+    loop {
+        match run.follow(&program).await? {
+            End::Heard => return run.teller.ended(),
+            End::Lost => {
+                run.reconnect(target, events).await?;
+                program = script::following(&run.mark, run.heard, manner.rights);
+            }
+        }
     }
-    let lost = Error::new(
-        ErrorKind::Interrupted,
-        match teller.current {
-            Some(number) => format!(
-                "the connection to the box was lost during: {}",
-                steps[number].change.title
-            ),
-            None => "the box ended the run before its first step".to_owned(),
-        },
-    )
-    .hint("Run the same command again: it goes on from what the box then is");
-    Err(match noise.trim() {
-        "" => lost,
-        said => lost.because(said),
-    })
 }
 
-impl Applied {
-    fn failed_step(&self) -> Option<usize> {
-        let failed = |status: &ChangeStatus| matches!(status, ChangeStatus::Failed(_));
-        self.statuses.iter().position(failed)
+/// How following a run ended.
+enum End {
+    /// With the run.
+    Heard,
+    /// Before it: the link is gone.
+    Lost,
+}
+
+/// A run on the box, as it is followed from here.
+struct Followed<'a> {
+    mark: String,
+    transport: Arc<dyn Transport>,
+    teller: Teller<'a>,
+    sudo: &'a Sudo,
+    hold: Hold,
+    /// How many bytes of what the run wrote were heard.
+    heard: u64,
+    /// How many of the person's wishes to stop the box has been told.
+    asked: usize,
+}
+
+impl Followed<'_> {
+    /// Starts `program`, and hears the run until its end or the link's.
+    async fn follow(&mut self, program: &Program) -> Result<End> {
+        let Ok(mut exec) = self.transport.exec(&program.command).await else {
+            return Ok(End::Lost);
+        };
+        // A box that refuses the program closes its stdin; what it says then tells why.
+        if !program.waits {
+            let _ = exec.stdin.write_all(&program.stdin).await;
+        }
+        let (mut questions, mut tried) = (Questions::new(&self.mark), Tried::default());
+        let mut parser = FrameParser::new(&self.mark);
+        let mut attached = None;
+        let mut buffer = vec![0; 16 * 1024];
+        let (mut complaint, mut complains) = (Complaint::default(), true);
+        let mut noise = vec![0; 1024];
+        // A new follower has heard of no wish yet.
+        self.asked = 0;
+        loop {
+            self.say_wishes(&mut exec.stdin).await;
+            let count = tokio::select! {
+                read = tokio::time::timeout(SILENCE, exec.stdout.read(&mut buffer)) => match read {
+                    Ok(Ok(count @ 1..)) => count,
+                    _ => break,
+                },
+                read = exec.stderr.read(&mut noise), if complains => {
+                    let count = read.unwrap_or(0);
+                    complains = count > 0;
+                    complaint.add(&noise[..count]);
+                    for _ in 0..questions.heard(&noise[..count]) {
+                        let password = self.sudo.answer(&mut tried).await;
+                        let _ = match password {
+                            Some(password) => {
+                                let line = format!("{}\n", password.reveal());
+                                exec.stdin.write_all(line.as_bytes()).await
+                            }
+                            // The end of the input: sudo gives up.
+                            None => exec.stdin.shutdown().await,
+                        };
+                    }
+                    continue;
+                }
+                () = self.hold.asked_again() => continue,
+            };
+            for frame in parser.push(&buffer[..count]) {
+                if frame.id == program::READY {
+                    let _ = exec.stdin.write_all(&program.stdin).await;
+                    continue;
+                }
+                if frame.id == said::ATTACHED {
+                    attached = Some((frame.end, self.heard));
+                    self.answer(&mut exec.stdin).await;
+                    continue;
+                }
+                if let Some((start, before)) = attached {
+                    self.heard = before + (frame.end - start);
+                }
+                if self.teller.hear(&frame)? {
+                    return Ok(End::Heard);
+                }
+                if frame.id.ends_with(script::step::SECRET) {
+                    self.answer(&mut exec.stdin).await;
+                }
+            }
+        }
+        // A link that is lost brings no exit status; a program that could not run does.
+        match tokio::time::timeout(PAUSE, &mut exec.exit).await {
+            Ok(Ok(_)) => Err(self
+                .teller
+                .broken_off(&questions.left_out_of(&complaint.text()))),
+            _ => Ok(End::Lost),
+        }
+    }
+
+    /// Gives the step that waits for a secret what it waits for. Where the link is gone, the next follower does.
+    async fn answer(&self, stdin: &mut (impl AsyncWriteExt + Unpin)) {
+        if let Some((number, secret)) = self.teller.secret_waited_for() {
+            let mut answer = format!("secret {number} {}\n", secret.len()).into_bytes();
+            answer.extend_from_slice(secret.as_bytes());
+            let _ = stdin.write_all(&answer).await;
+        }
+    }
+
+    /// Tells the box what the person wants since it was told last: once, no further step; twice, the end.
+    async fn say_wishes(&mut self, stdin: &mut (impl AsyncWriteExt + Unpin)) {
+        let asked = self.hold.asked();
+        if asked > self.asked {
+            let wish = if asked == 1 { "stop\n" } else { "kill\n" };
+            self.teller.stopping(asked);
+            let _ = stdin.write_all(wish.as_bytes()).await;
+            self.asked = asked;
+        }
+    }
+
+    /// Opens the link again.
+    async fn reconnect(&mut self, target: &dyn Target, events: &Events) -> Result<()> {
+        let until = Instant::now() + RECONNECTING;
+        events
+            .warning("The link to the box is lost; the box goes on alone while it is opened again");
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let connecting = tokio::time::timeout(left, target.connect());
+            let why = tokio::select! {
+                connected = connecting => match connected {
+                    Ok(Ok(transport)) => {
+                        self.transport = transport;
+                        return Ok(());
+                    }
+                    Ok(Err(error)) if error.kind != ErrorKind::Unreachable => return Err(error),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => format!("it did not answer for {} s", RECONNECTING.as_secs()),
+                },
+                () = self.hold.asked_again() => return Err(self.teller.left_alone("you stopped it")),
+            };
+            if until.saturating_duration_since(Instant::now()) < PAUSE {
+                return Err(self.teller.left_alone(&why));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The beginning of what came on stderr.
+#[derive(Default)]
+struct Complaint(Vec<u8>);
+
+impl Complaint {
+    /// More is of no use.
+    const LONGEST: usize = 4096;
+
+    fn add(&mut self, bytes: &[u8]) {
+        let room = Self::LONGEST.saturating_sub(self.0.len());
+        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).trim().to_owned()
     }
 }
 
@@ -144,164 +290,5 @@ pub async fn pulls(
                 ChangeStatus::Failed(reason)
             }
         };
-    }
-}
-
-async fn read_frames(
-    stdout: &mut tokio::io::DuplexStream,
-    mark: &str,
-    mut hear: impl FnMut(Frame) -> Result<()>,
-) -> Result<()> {
-    let mut parser = FrameParser::new(mark);
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let read = tokio::time::timeout(SILENCE, stdout.read(&mut buffer));
-        match read.await {
-            Ok(Ok(count @ 1..)) => {
-                for frame in parser.push(&buffer[..count]) {
-                    hear(frame)?;
-                }
-            }
-            // The end, a lost link, or a box that fell silent: what is missing says it.
-            _ => return Ok(()),
-        }
-    }
-}
-
-/// Turns frames into events and statuses.
-struct Teller<'a> {
-    steps: &'a [Step],
-    events: &'a Events,
-    current: Option<usize>,
-    began: Instant,
-    /// How far the step said last that it is.
-    fraction: Option<f64>,
-    last_lines: VecDeque<String>,
-}
-
-impl<'a> Teller<'a> {
-    fn new(steps: &'a [Step], events: &'a Events) -> Self {
-        Self {
-            steps,
-            events,
-            current: None,
-            began: Instant::now(),
-            fraction: None,
-            last_lines: VecDeque::new(),
-        }
-    }
-
-    fn hear(&mut self, frame: &Frame, applied: &mut Applied) -> Result<()> {
-        let body = String::from_utf8_lossy(&frame.body).into_owned();
-        if frame.id == script::LOCKED {
-            return Err(Error::new(
-                ErrorKind::Locked,
-                format!("another run holds this box: {}", body.trim()),
-            )
-            .hint("Wait until it has ended, then run the same command again"));
-        }
-        if frame.id == script::HELD {
-            let owner = body.trim();
-            self.events.note(format!(
-                "Another run holds this box: {owner}; waiting a moment for it"
-            ));
-        }
-        if frame.id == script::WAITED {
-            applied.waited = true;
-        }
-        let Some((number, what)) = frame.id.split_once('.') else {
-            return Ok(());
-        };
-        let Some((number, step)) = number
-            .parse()
-            .ok()
-            .and_then(|number: usize| Some((number, self.steps.get(number)?)))
-        else {
-            return Ok(());
-        };
-        let title = step.change.title.clone();
-        match what {
-            "begin" => {
-                self.current = Some(number);
-                self.began = Instant::now();
-                self.fraction = None;
-                self.last_lines.clear();
-                self.events.emit(Event::StepStarted { step: title });
-            }
-            "line" => self.hear_line(title, body, applied),
-            script::PULSE => {}
-            _ if frame.status == 0 => {
-                applied.statuses[number] = ChangeStatus::Done;
-                self.events.emit(Event::StepFinished {
-                    step: title,
-                    took: self.began.elapsed(),
-                });
-            }
-            _ => {
-                let said: Vec<&str> = self.last_lines.iter().map(String::as_str).collect();
-                let reason = format!("ended with status {}:\n{}", frame.status, said.join("\n"));
-                applied.statuses[number] = ChangeStatus::Failed(reason.clone());
-                self.events.emit(Event::StepFailed {
-                    step: title,
-                    reason,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn hear_line(&mut self, step: String, line: String, applied: &mut Applied) {
-        if let Some(path) = line.strip_prefix(KEPT) {
-            applied
-                .notes
-                .push(format!("Somebody had edited a file; it is kept as {path}"));
-        } else if let Some((detail, fraction)) = apt_progress(&line) {
-            self.fraction = Some(fraction);
-            self.events.emit(Event::StepProgress {
-                step,
-                detail,
-                fraction: self.fraction,
-            });
-        } else if !line.trim().is_empty() {
-            self.events.detail(line.clone());
-            self.events.emit(Event::StepProgress {
-                step,
-                detail: line.clone(),
-                fraction: self.fraction,
-            });
-            if self.last_lines.len() == LAST_LINES {
-                self.last_lines.pop_front();
-            }
-            self.last_lines.push_back(line);
-        }
-    }
-}
-
-/// A line of apt's status descriptor: `pmstatus:docker.io:33.3:Unpacking docker.io (amd64)`.
-fn apt_progress(line: &str) -> Option<(String, f64)> {
-    let mut fields = line.splitn(4, ':');
-    let kind = fields.next()?;
-    if kind != "pmstatus" && kind != "dlstatus" {
-        return None;
-    }
-    let percent: f64 = fields.nth(1)?.parse().ok()?;
-    Some((fields.next()?.to_owned(), (percent / 100.0).clamp(0.0, 1.0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn apts_status_descriptor() {
-        assert_eq!(
-            apt_progress("pmstatus:docker.io:33.5:Unpacking docker.io (amd64)"),
-            Some(("Unpacking docker.io (amd64)".to_owned(), 0.335))
-        );
-        assert_eq!(
-            apt_progress("dlstatus:1:12.0:Retrieving file 1 of 20 (5s remaining)"),
-            Some(("Retrieving file 1 of 20 (5s remaining)".to_owned(), 0.12))
-        );
-        assert_eq!(apt_progress("Setting up: a: b"), None);
     }
 }

@@ -5,9 +5,11 @@ pub mod outcome;
 pub mod plan;
 mod pull;
 mod script;
+mod teller;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -16,12 +18,14 @@ use crate::events::Events;
 use crate::facts::program::Rights;
 use crate::facts::sudo::Sudo;
 use crate::facts::{Facts, Observed, Records};
+use crate::interrupt::Interrupts;
 use crate::resources::Context;
 use crate::resources::system::Login;
 use crate::transport::Transport;
 use apply::Applied;
 use outcome::{Outcome, PlannedChange};
 use plan::{Plans, Step};
+use script::Manner;
 
 /// How often a probe may find, after an apply, what could not be seen before it: the schema of a database
 /// that did not run, for example.
@@ -37,6 +41,16 @@ pub trait Target {
 
     /// Asks every probe over a session.
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records>;
+}
+
+/// Who makes a run, and what they want of it.
+pub struct Wishes<'a> {
+    /// For somebody who finds the box held.
+    pub owner: &'a str,
+    /// How long another run is waited for that holds the box.
+    pub patience: Duration,
+    pub interrupts: &'a Interrupts,
+    pub events: &'a Events,
 }
 
 /// Who decides whether a plan is carried out.
@@ -65,8 +79,7 @@ pub struct Provisioned {
 pub async fn run(
     target: &dyn Target,
     context: Context<'_>,
-    owner: &str,
-    events: &Events,
+    wishes: &Wishes<'_>,
     consent: &dyn Consent,
 ) -> Result<Provisioned> {
     let mut transport = target.connect().await?;
@@ -113,7 +126,7 @@ pub async fn run(
         let mut agreed = agreed.into_iter();
         plans.steps.retain(|_| agreed.next() == Some(true));
         let applied;
-        (applied, transport) = apply(target, transport, &plans, &facts, owner, events).await?;
+        (applied, transport) = apply(target, transport, &plans, &facts, wishes).await?;
         // What the other run did is looked at, not done once more.
         if applied.waited {
             continue;
@@ -155,14 +168,16 @@ async fn apply(
     transport: Arc<dyn Transport>,
     plans: &Plans,
     facts: &Facts,
-    owner: &str,
-    events: &Events,
+    wishes: &Wishes<'_>,
 ) -> Result<(Applied, Arc<dyn Transport>)> {
-    let (steps, sudo) = (&plans.steps, target.sudo());
-    let rights = rights(&facts.get::<Login>(), sudo).await;
-    let scripts = apply::scripts(transport.as_ref(), steps, rights, sudo, owner, events);
+    let manner = Manner {
+        rights: rights(&facts.get::<Login>(), target.sudo()).await,
+        owner: wishes.owner,
+        patience: wishes.patience,
+    };
+    let (hold, events) = (wishes.interrupts.hold(), wishes.events);
+    let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
-    drop(transport);
     let transport = target.connect().await?;
     let failed =
         |status: &outcome::ChangeStatus| matches!(status, outcome::ChangeStatus::Failed(_));

@@ -63,7 +63,7 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
         let (status, seen) = match check.judge(context, facts) {
             State::Drifted(judgement) => (judgement.status, judgement.summary),
             State::Unknown(reason) => (Status::Unknown, reason),
-            State::AsDeclared(_) => continue,
+            State::AsDeclared(_) | State::Nothing => continue,
         };
         // What the author wants to be as it is needs no mending, and keeps nothing else from being done.
         let ignored = doctor::ignored(context.workshop, check.id, today);
@@ -86,7 +86,7 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             status,
         };
         match check.plan(context, facts) {
-            State::AsDeclared(_) => {}
+            State::AsDeclared(_) | State::Nothing => {}
             State::Drifted(Plan::Change(change)) => plans.add(check.id, change),
             State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {
                 plans.unchanged.push(leave(reason));

@@ -1,7 +1,11 @@
 //! The program that makes the changes, run as root on the box.
 //!
-//! Its steps come in argv's loader like the probes' (see `facts::program`); what a step reads follows the
-//! program on stdin, step after step. Each step's output comes back line by line, in frames.
+//! It belongs to the box, not to the connection: a transient unit of systemd runs it, and a follower passes on
+//! what it writes. When the link is lost the unit goes on, and another follower begins at the last frame that
+//! was heard. What a step reads lies in a root-only folder in memory. A secret never lies there: the step asks
+//! for it when its turn comes, and the laptop answers over the follower's stdin.
+
+use std::time::Duration;
 
 use crate::facts::program::{self, LOADER, Program, Rights};
 use crate::quote;
@@ -10,46 +14,84 @@ use crate::resources::change::{Action, Script};
 
 use super::plan::Step;
 
-/// One run at a time holds this file locked on the box; it says who.
+/// One run at a time holds this file locked on the box; it says which run, and whose.
 const LOCK: &str = "/run/dwenv.lock";
 
-/// The ids of the frames that say who holds the lock: while it is waited for, and when that was in vain.
-pub const HELD: &str = "held";
-pub const LOCKED: &str = "locked";
-/// Comes after a wait that was not in vain: what was planned before it is out of date, so nothing is run.
-pub const WAITED: &str = "waited";
+/// Each run has a folder in here: its program, what its steps read, and what it says.
+const RUNS: &str = "/run/dwenv";
 
-/// The end of a frame's id that says only that a step is still at work.
-pub const PULSE: &str = "pulse";
+/// The ids of the program's frames that are about the whole run.
+pub mod said {
+    /// The follower begins; what comes after is what the program wrote, byte for byte.
+    pub const ATTACHED: &str = "attached";
+    /// There is no such run on the box (any more).
+    pub const GONE: &str = "gone";
+    /// The program's process is no more, and all that it wrote was passed on.
+    pub const OVER: &str = "over";
+    /// The program could not be started.
+    pub const NOT_STARTED: &str = "not-started";
+    /// Another run holds the box. The body says who.
+    pub const HELD: &str = "held";
+    /// The other run has lost its laptop. The body says who began it.
+    pub const ABANDONED: &str = "abandoned";
+    /// What the other run is doing.
+    pub const HELD_STEP: &str = "held-step";
+    /// The other run still held the box when the patience was over.
+    pub const LOCKED: &str = "locked";
+    /// The other run has ended. What was planned before is out of date, so nothing is run.
+    pub const WAITED: &str = "waited";
+    /// A run that held the box was ended before its end. The body says whose it was.
+    pub const TAKEN: &str = "taken";
+    /// Somebody asked for it, so no further step is begun.
+    pub const STOPPED: &str = "stopped";
+    /// Nobody gave a step the secret that it needs.
+    pub const UNANSWERED: &str = "unanswered";
+    /// Every step was made, or one failed.
+    pub const ENDED: &str = "ended";
+}
+
+/// The ends of the ids of a step's frames, behind its number and a dot. Another is `pulse`: it is still at work.
+pub mod step {
+    pub const BEGIN: &str = "begin";
+    pub const LINE: &str = "line";
+    /// It waits for its secret.
+    pub const SECRET: &str = "secret";
+    pub const END: &str = "end";
+}
 
 /// The longest that one step may take, in seconds: a slow download of all packages.
 const STEP_DEADLINE: u32 = 3600;
+/// How long a step waits for its secret, in seconds: a laptop that lost its link is back by then, or not soon.
+const SECRET_DEADLINE: u32 = 120;
 
-/// How long a run waits for the box, in seconds. What an interrupted run left needs a moment to notice that
-/// nobody listens any more.
-const PATIENCE: u32 = 10;
+const FRAME: &str = r#"frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
+"#;
 
-/// A step that says nothing for long would not notice that its laptop has gone, and hold the box. So each has
-/// a pulse: once it cannot be passed on, the run ends and lets the box go. (What the step had begun, such as
-/// apt with locks of its own, ends at its next line that nobody hears.)
+/// What the unit runs. Its output is a file that only it writes to.
 const STEPS: &str = r#"
-frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" "${#3}" "$3"; }
-step() {
-  frame "$1.begin" 0 ''
+step() { # NUMBER TITLE SCRIPT SECRET_LENGTH
+  if [ -e "$run/stop" ]; then frame stopped 0 ''; exit 0; fi
+  printf '%s' "$2" >"$run/current"
+  frame "$1.begin" 0 "$2"
+  secret=.
+  if [ "$4" -gt 0 ]; then
+    frame "$1.secret" 0 ''
+    # The dot keeps the newlines at its end.
+    secret=$(timeout "$secret_deadline" cat "$run/stdin.$1"; echo .)
+    if [ "${#secret}" -ne $(($4 + 1)) ]; then frame unanswered 0 ''; exit 0; fi
+  fi
   {
-    {
-      trap '' PIPE
-      while sleep 1 && printf '\n%s pulse\n' "$mark"; do :; done
-      kill $$
-    } </dev/null &
+    while sleep 1 && printf '\n%s pulse\n' "$mark"; do :; done </dev/null &
     pulse=$!
-    head -c "$2" | {
-      timeout -k 5 "$4" sh -eu -c "$3"
-      status=$?
-      # Before the status is heard: behind it nobody reads any more.
-      kill "$pulse"
-      printf '\n%s %s\n' "$mark" "$status"
-    }
+    if [ "$4" -gt 0 ]; then
+      printf '%s' "${secret%.}" | timeout -k 5 "$deadline" sh -eu -c "$3"
+    else
+      timeout -k 5 "$deadline" sh -eu -c "$3" <"$run/stdin.$1"
+    fi
+    status=$?
+    # Before the status is heard: behind it nobody reads any more.
+    kill "$pulse"
+    printf '\n%s %s\n' "$mark" "$status"
   } 2>&1 8>&- |
   {
     status=1
@@ -62,40 +104,153 @@ step() {
     done
     frame "$1.end" "$status" ''
     exit "$status"
-  }
+  } || finish
+}
+finish() { : >"$lock"; frame ended 0 ''; exit 0; }
+
+exec 8>>"$lock"
+if ! flock -n 8; then
+  { read -r whose; read -r holder; } <"$lock"
+  other=${run%/*}/$holder
+  # Where nobody has its folder's file locked, nobody follows it: it will end by itself.
+  abandoned() { [ -e "$other/follow" ] && flock -n "$other/follow" true; }
+  if abandoned; then frame abandoned 0 "$whose"; else frame held 0 "$whose"; fi
+  waited=0
+  until flock -w 1 8; do
+    frame held-step 0 "$(cat "$other/current" 2>/dev/null)"
+    abandoned || waited=$((waited + 1))
+    if [ "$waited" -ge "$patience" ]; then frame locked 0 "$whose"; exit 0; fi
+  done
+  frame waited 0 ''
+  exit 0
+fi
+if [ -s "$lock" ]; then read -r whose <"$lock"; frame taken 0 "$whose"; fi
+printf '%s since %s\n%s\n' "$owner" "$(date -u '+%F %T UTC')" "$mark" >"$lock"
+"#;
+
+/// Passes on what a run writes, from the byte `$from` on, and hears what the laptop has to say to it.
+const FOLLOW: &str = r#"
+hear() {
+  while read -r word number length; do
+    case $word in
+      stop) : >"$run/stop" ;;
+      kill) systemctl stop "$mark.service" ;;
+      secret) head -c "$length" | timeout 10 sh -c 'cat >"$1"' sh "$run/stdin.$number" ;;
+    esac
+  done
+}
+follow() {
+  if ! [ -s "$run/pid" ]; then frame gone 0 ''; exit 0; fi
+  exec 7>>"$run/follow"
+  flock -s 7
+  hear <&3 &
+  frame attached 0 ''
+  tail -c "+$((from + 1))" -s 0.2 -f --pid="$(cat "$run/pid")" "$run/output"
+  frame over 0 ''
 }
 "#;
 
-/// The program for `steps`, each with its number among all steps of the plan.
+/// Puts the program and its steps' stdin into the run's folder, and has systemd run it.
+const START: &str = r#"
+# What ended runs left, unless somebody still reads it.
+for old in "${run%/*}"/*/; do
+  if [ -s "$old/pid" ] && ! [ -d "/proc/$(cat "$old/pid")" ] && flock -n "$old/follow" true; then rm -rf "$old"; fi
+done
+mkdir -p "$run"
+: >"$run/follow"
+take() { # NAME LENGTH
+  head -c "$2" >"$run/$1"
+  if [ "$(wc -c <"$run/$1")" -ne "$2" ]; then rm -rf "$run"; exit 1; fi
+}
+start() {
+  if ! said=$(systemd-run --quiet --collect --service-type=exec --unit="$mark" -p TimeoutStopSec=10 \
+    sh -c 'exec sh "$1/program" >"$1/output" 2>&1 </dev/null' sh "$run" 2>&1); then
+    frame not-started 0 "$said"; exit 0
+  fi
+  tries=100
+  until [ -s "$run/pid" ] || [ "$tries" -le 0 ]; do tries=$((tries - 1)); sleep 0.05; done
+}
+"#;
+
+/// How a run is made.
+pub struct Manner<'a> {
+    pub rights: Rights,
+    /// Who begins it, for somebody who finds the box held.
+    pub owner: &'a str,
+    /// How long another run is waited for.
+    pub patience: Duration,
+}
+
+/// The program for `steps`, each with its number among all steps of the plan; and the same again for a laptop
+/// that lost its link.
 #[must_use]
-pub fn changing(steps: &[(usize, &Step)], rights: Rights, owner: &str, mark: &str) -> Program {
-    let mut body = format!(
-        "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
-         mark={mark}\n{STEPS}\
-         exec 8>>{LOCK}\n\
-         flock -n 8 || {{ frame {HELD} 0 \"$(cat {LOCK})\"; if flock -w {PATIENCE} 8; \
-         then frame {WAITED} 0 ''; else frame {LOCKED} 0 \"$(cat {LOCK})\"; fi; exit 0; }}\n\
-         echo {owner} \"since $(date -u '+%F %T UTC')\" >{LOCK}\n",
-        owner = quote::sh(owner),
+pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Program {
+    let mut program = format!(
+        "{}umask 022\ncd /\nlock={LOCK}\nowner={}\npatience={}\ndeadline={STEP_DEADLINE}\n\
+         secret_deadline={SECRET_DEADLINE}\necho $$ >\"$run/pid\"\n{STEPS}",
+        beginning(mark),
+        quote::sh(manner.owner),
+        manner.patience.as_secs(),
     );
+    let mut take = String::new();
     let mut payload = Vec::new();
     for (number, step) in steps {
         let script = match &step.change.action {
             Action::Install(install) => Script {
                 sh: apt::install_script(install),
                 stdin: crate::secret::Secret::new(""),
+                holds_secret: false,
             },
             Action::Script(script) => script.clone(),
             Action::Pull(_) => continue,
         };
         let stdin = script.stdin.reveal().as_bytes();
-        body.push_str(&format!(
-            "step {number} {} {} {STEP_DEADLINE} || exit 0\n",
-            stdin.len(),
-            quote::sh(&script.sh)
+        let asked_for = if script.holds_secret { stdin.len() } else { 0 };
+        program.push_str(&format!(
+            "step {number} {} {} {asked_for}\n",
+            quote::sh(&step.change.title),
+            quote::sh(&script.sh),
         ));
-        payload.extend_from_slice(stdin);
+        if script.holds_secret {
+            take.push_str(&format!("mkfifo \"$run/stdin.{number}\"\n"));
+        } else {
+            take.push_str(&format!("take stdin.{number} {}\n", stdin.len()));
+            payload.extend_from_slice(stdin);
+        }
     }
+    program.push_str("finish\n");
+    let body = format!(
+        "exec 3<&0\n{}umask 077\n{START}take program {}\n{take}start\nfrom=0\n{FOLLOW}follow\n",
+        beginning(mark),
+        program.len(),
+    );
+    loaded(
+        body,
+        [program.into_bytes(), payload].concat(),
+        manner.rights,
+        mark,
+    )
+}
+
+/// Follows the run again, from the byte `from` of what it wrote.
+#[must_use]
+pub fn following(mark: &str, from: u64, rights: Rights) -> Program {
+    let body = format!(
+        "exec 3<&0\n{}from={from}\n{FOLLOW}follow\n",
+        beginning(mark)
+    );
+    loaded(body, Vec::new(), rights, mark)
+}
+
+fn beginning(mark: &str) -> String {
+    format!(
+        "LC_ALL=C; export LC_ALL\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
+         HOME=/root; export HOME\nmark={mark}\nrun={RUNS}/{mark}\n{FRAME}"
+    )
+}
+
+/// `body` as the loader takes it, and what it reads itself.
+fn loaded(body: String, stdin: Vec<u8>, rights: Rights, mark: &str) -> Program {
     let by_password = rights == Rights::Password;
     let loader = match by_password {
         true => format!("{}; {LOADER}", program::say_ready(mark)),
@@ -108,7 +263,7 @@ pub fn changing(steps: &[(usize, &Step)], rights: Rights, owner: &str, mark: &st
             Rights::Sudo => format!("exec sudo -n {run}"),
             Rights::Password => format!("exec {} {run}", program::sudo_by_password(mark)),
         },
-        stdin: [body.into_bytes(), payload].concat(),
+        stdin: [body.into_bytes(), stdin].concat(),
         mark: mark.to_owned(),
         asks: by_password,
         waits: by_password,

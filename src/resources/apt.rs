@@ -56,6 +56,19 @@ apt install {names}
     )
 }
 
+/// Has a program there that a script needs, from this package. An archive that does not answer is
+/// no reason to stop: what apt knew before may do.
+#[must_use]
+pub fn need_script(program: &str, package: &str) -> String {
+    format!(
+        r#"{APT}if ! command -v {program} >/dev/null; then
+{FINISH}(patiently apt update) || echo "not all archives of apt answer"
+apt install {package}
+fi
+"#
+    )
+}
+
 /// Puts the settings in place, and has them gone however the script ends.
 fn settings(install: &Install) -> String {
     if install.settings.is_empty() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::network::Names;
-use super::system::{CLOCK_WRONG, Clock};
-use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, observed};
+use super::system::{CLOCK_OFF, CLOCK_WRONG, Clock};
+use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, laptop, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, RecordStatus, Records, Unobserved};
 use crate::workshop::Workshop;
@@ -192,6 +192,11 @@ fn follows_from(fault: Fault, needed: bool, facts: &Facts) -> Option<&'static st
     }
 }
 
+/// Whether the box's clock is so near to the laptop's that nothing is to be set in the box.
+fn clocks_agree(facts: &Facts) -> bool {
+    matches!(facts.get::<Clock>().as_ref(), Ok(Clock(seconds)) if seconds.unsigned_abs() <= CLOCK_OFF)
+}
+
 impl Resource for AptSources {
     type Drift = Drift;
 
@@ -226,9 +231,10 @@ impl Resource for AptSources {
         }
     }
 
-    fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
+    fn judge(&self, context: Context, facts: &Facts, drift: &Drift) -> Judgement {
         let look =
             || context.in_box("grep -rE ^[^#] /etc/apt/sources.list /etc/apt/sources.list.d");
+        let provision = || format!("dwenv provision --target {}", context.target);
         let (text, commands, by) = match drift.complaint.fault {
             Fault::Unreadable => (
                 "Two files may name the same archive, such as one that older instructions for Docker wrote: \
@@ -236,9 +242,15 @@ impl Resource for AptSources {
                 vec![look()],
                 By::You,
             ),
+            // The box's clock can only be set from the laptop's.
+            Fault::NotYetValid if clocks_agree(facts) => (
+                "The laptop's clock agrees with the box's, so it may be behind as well: set it first, then the box's",
+                vec![laptop::clock::set(context.laptop).to_owned(), provision()],
+                By::You,
+            ),
             Fault::NotYetValid => (
                 "Set the box's clock: a laptop that slept leaves it behind",
-                vec![format!("dwenv provision --target {}", context.target)],
+                vec![provision()],
                 By::You,
             ),
             Fault::Expired => (

@@ -49,6 +49,8 @@ pub struct Install {
 pub struct Script {
     pub sh: String,
     pub stdin: Secret,
+    /// Its stdin never becomes a file on the box: the step waits until the laptop gives it.
+    pub holds_secret: bool,
 }
 
 /// The script can be shown; what goes to its stdin may be a secret.
@@ -97,7 +99,7 @@ impl Plan {
         Self::script_reading(title, sh, "")
     }
 
-    /// A script with content or a secret on its stdin.
+    /// A script with content on its stdin.
     pub fn script_reading(
         title: impl Into<String>,
         sh: impl Into<String>,
@@ -108,10 +110,24 @@ impl Plan {
             action: Action::Script(Script {
                 sh: sh.into(),
                 stdin: Secret::new(stdin),
+                holds_secret: false,
             }),
             differences: Vec::new(),
             unattended: false,
         })
+    }
+
+    /// Says whether what the script reads holds a secret.
+    #[must_use]
+    pub fn with_secret(mut self, holds: bool) -> Self {
+        if let Self::Change(Change {
+            action: Action::Script(script),
+            ..
+        }) = &mut self
+        {
+            script.holds_secret = holds;
+        }
+        self
     }
 
     pub fn leave(reason: impl Into<String>) -> Self {

@@ -1,5 +1,6 @@
 //! Docker's own apt repository, where the declaration asks for it.
 
+use super::apt;
 use super::files::KEPT;
 use super::system::Os;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
@@ -61,11 +62,12 @@ impl Fact for Sources {
     }
 }
 
-/// The repository as apt reads it, for this release.
+/// The repository as apt reads it, for this release. The key is named, so that another one that is declared
+/// makes a difference.
 fn declared(workshop: &Workshop, os: &Os) -> String {
     format!(
-        "Types: deb\nURIs: {}/{}\nSuites: {}\nComponents: stable\nSigned-By: {KEY}\n",
-        workshop.docker.repository, os.id, os.codename
+        "# Key {}\nTypes: deb\nURIs: {}/{}\nSuites: {}\nComponents: stable\nSigned-By: {KEY}\n",
+        workshop.docker.key_fingerprint, workshop.docker.repository, os.id, os.codename
     )
 }
 
@@ -127,16 +129,15 @@ impl Resource for DockerRepository {
         let docker = &context.workshop.docker;
         let key = format!("{}/{}/gpg", docker.repository, drift.os.id);
         let script = format!(
-            r#"export DEBIAN_FRONTEND=noninteractive
-new={SOURCES}.dwenv-new
+            r#"new={SOURCES}.dwenv-new
 install -d -m 0755 /etc/apt/keyrings
 cat >"$new"
-command -v gpg >/dev/null || {{ apt-get -q update; apt-get -q -y --no-install-recommends install gpg; }}
-/usr/lib/apt/apt-helper -o Acquire::Retries=5 -o Acquire::http::Timeout=30 download-file {url} {KEY}.dwenv-new
-found=$(gpg --batch --with-colons --show-keys {KEY}.dwenv-new | sed -n '/^pub/{{n;s/^fpr:*\([0-9A-F]*\):*$/\1/p;q}}')
+trap 'rm -f "$new" {KEY}.dwenv-new' EXIT
+{need_gpg}/usr/lib/apt/apt-helper -o Acquire::Retries=5 -o Acquire::http::Timeout=30 download-file {url} {KEY}.dwenv-new
+# apt would trust every key of the file: there may be one.
+found=$(gpg --batch --with-colons --show-keys {KEY}.dwenv-new | sed -n '/^pub/{{n;s/^fpr:*\([0-9A-F]*\):*$/\1/p}}')
 if [ "$found" != {fingerprint} ]; then
-  echo "the key at {url} has the fingerprint $found, not {fingerprint}: it is not used" >&2
-  rm -f {KEY}.dwenv-new "$new"
+  echo "the key at {url} has the fingerprint" ${{found:-"of no key"}}", not {fingerprint}: it is not used" >&2
   exit 1
 fi
 chmod 0644 {KEY}.dwenv-new "$new"; sync {KEY}.dwenv-new "$new"
@@ -151,6 +152,7 @@ done
 rm -f {OLD_LIST}
 mv -T "$new" {SOURCES}
 "#,
+            need_gpg = apt::need_script("gpg", "gpg"),
             url = quote::sh(&key),
             fingerprint = docker.key_fingerprint,
         );

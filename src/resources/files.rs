@@ -22,7 +22,7 @@ pub struct BoxFile {
 pub const KEPT: &str = "dwenv-kept ";
 
 /// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
-const WRITTEN: &str = "/var/lib/dwenv/written";
+pub const WRITTEN: &str = "/var/lib/dwenv/written";
 
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
 ///
@@ -81,6 +81,12 @@ pub fn write_script(files: &[BoxFile]) -> (String, String) {
         stdin.push_str(&file.content);
     }
     (script, stdin)
+}
+
+/// Whether the content of one of them is a secret.
+#[must_use]
+pub fn hold_secret(files: &[BoxFile]) -> bool {
+    files.iter().any(|file| file.mode == "600")
 }
 
 fn parent(path: &str) -> &str {

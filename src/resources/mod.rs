@@ -11,6 +11,7 @@ pub mod custom;
 pub mod docker;
 mod docker_repository;
 pub mod files;
+pub mod firewall;
 pub mod laptop;
 pub mod locale;
 pub mod network;
@@ -24,6 +25,7 @@ pub mod server;
 pub mod sshd;
 pub mod system;
 pub mod units;
+pub mod venue;
 
 use crate::doctor::report::{Remedy, Scope, Status};
 use crate::facts::{Facts, Probe, Unobserved};
@@ -57,6 +59,8 @@ pub const ALL: &[&dyn Kind] = &[
     &laptop::tls::KIND,
     &laptop::boxes::KIND,
     &system::System,
+    // Before whatever fetches something.
+    &venue::Venue,
     &capacity::Capacity,
     &apt_state::AptState,
     &network::Network,
@@ -94,14 +98,18 @@ impl Context<'_> {
     /// others does not belong in a remedy.
     #[must_use]
     pub fn in_box(&self, command: &str) -> String {
-        let simple = |c: char| c.is_ascii_alphanumeric() || " -_./=:@,+".contains(c);
         let ssh = format!("dwenv ssh --target {} --", self.target);
-        if command.chars().all(simple) {
+        if command.chars().all(is_simple) {
             format!("{ssh} {command}")
         } else {
             format!("{ssh} \"{command}\"")
         }
     }
+}
+
+/// Whether a character means itself in sh, PowerShell and cmd.
+fn is_simple(c: char) -> bool {
+    c.is_ascii_alphanumeric() || " -_./=:@,+".contains(c)
 }
 
 /// One thing that is proved, by a stable id.
@@ -203,6 +211,8 @@ pub enum State<D> {
     AsDeclared(String),
     Drifted(D),
     Unknown(String),
+    /// Neither declared nor there: there is nothing to say.
+    Nothing,
 }
 
 /// What doctor says of a drift.
@@ -285,6 +295,7 @@ impl<D> State<D> {
             Self::AsDeclared(seen) => State::AsDeclared(seen),
             Self::Drifted(drift) => State::Drifted(change(drift)),
             Self::Unknown(reason) => State::Unknown(reason),
+            Self::Nothing => State::Nothing,
         }
     }
 }
@@ -308,7 +319,10 @@ pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static st
     match (check.id, check.probe, status) {
         // Whichever package is missing, apt is what should have brought it.
         (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
+        // apt complains of what is wrong with Docker's archive too.
+        ("box.apt.sources", _, Status::Warn | Status::Fail) => &["box.docker.repository"],
         ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        ("box.postgres.data", _, Status::Unknown) => &["box.disk"],
         // A box that VirtualBox cannot start does not answer.
         ("box.ssh", _, Status::Unknown) => &[
             "laptop.architecture",

@@ -1,5 +1,6 @@
 //! The box's settings for proxies. Asked only for a diagnosis.
 
+use super::venue::DAEMON;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
@@ -48,7 +49,7 @@ eval "$(apt-config shell http Acquire::http::Proxy https Acquire::https::Proxy)"
 [ -z "$http$https" ] || echo apt
 if command -v dockerd >/dev/null; then
   echo dockerd
-  {{ systemctl show -p Environment docker; cat /etc/docker/daemon.json; }} 2>/dev/null | grep -qiE '_proxy=|"https?-proxy"' && echo docker
+  {{ systemctl show -p Environment docker; cat /etc/docker/daemon.json {DAEMON}; }} 2>/dev/null | grep -qiE '_proxy=|"https?-proxy"' && echo docker
 fi
 echo end"#
         );

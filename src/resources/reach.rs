@@ -2,6 +2,7 @@
 
 use semver::Version;
 
+use super::firewall::{Closed, Firewall};
 use super::system::Connection;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
@@ -312,6 +313,8 @@ impl Fact for ReachPostgres {
 pub struct ReachDrift {
     failed: Vec<Way>,
     works: Vec<String>,
+    /// What the box's own firewall has against it.
+    closed: Option<Closed>,
 }
 
 impl Resource for Reach {
@@ -325,66 +328,73 @@ impl Resource for Reach {
         [
             ReachServer::probes(workshop),
             ReachPostgres::probes(workshop),
+            Firewall::probes(workshop),
         ]
         .concat()
     }
 
-    fn diff(&self, check: &Check, _: Context, facts: &Facts) -> State<ReachDrift> {
-        let ways = if check.id == REACH_SERVER {
-            observed!(facts, ReachServer).0
+    fn diff(&self, check: &Check, context: Context, facts: &Facts) -> State<ReachDrift> {
+        let workshop = context.workshop;
+        let (ways, port) = if check.id == REACH_SERVER {
+            (observed!(facts, ReachServer).0, workshop.server.port)
         } else {
-            observed!(facts, ReachPostgres).0
+            (observed!(facts, ReachPostgres).0, workshop.postgres.port)
         };
-        let works: Vec<String> = ways
-            .iter()
-            .filter(|way| way.failure.is_none())
-            .map(|way| way.address.clone())
-            .collect();
-        let failed: Vec<Way> = ways
-            .into_iter()
-            .filter(|way| way.failure.is_some())
-            .collect();
+        let (works, failed): (Vec<Way>, Vec<Way>) =
+            ways.into_iter().partition(|way| way.failure.is_none());
+        let works: Vec<String> = works.into_iter().map(|way| way.address).collect();
         match (failed.is_empty(), works.is_empty()) {
             (true, true) => State::Unknown("there is no way from the laptop to the box".to_owned()),
             (true, false) => State::AsDeclared(works.join(", ")),
-            (false, _) => State::Drifted(ReachDrift { failed, works }),
+            (false, _) => State::Drifted(ReachDrift {
+                failed,
+                works,
+                closed: Firewall::closing(facts, port),
+            }),
         }
     }
 
-    fn judge(&self, _: Context, _: &Facts, drift: &ReachDrift) -> Judgement {
-        let said: Vec<String> = drift
+    fn judge(&self, context: Context, _: &Facts, drift: &ReachDrift) -> Judgement {
+        let mut said: Vec<String> = drift
             .failed
             .iter()
             .map(|way| format!("{}: {}", way.address, way.failure.as_deref().unwrap_or("")))
             .collect();
-        let (status, text) = if drift.works.is_empty() {
-            (
-                Status::Fail,
-                "A VPN or a firewall stands between the laptop and the box: switch it off for the workshop"
-                    .to_owned(),
-            )
+        said.extend(drift.closed.as_ref().map(Closed::summary));
+        let status = if drift.works.is_empty() {
+            Status::Fail
         } else {
-            (
-                Status::Warn,
-                format!(
-                    "Use {} instead; a VPN may have taken the other way",
-                    drift.works.join(", ")
-                ),
+            Status::Warn
+        };
+        let text = if drift.closed.is_some() {
+            Closed::CURE.to_owned()
+        } else if drift.works.is_empty() {
+            "A VPN or a firewall stands between the laptop and the box: switch it off for the workshop"
+                .to_owned()
+        } else {
+            format!(
+                "Use {} instead; a VPN may have taken the other way",
+                drift.works.join(", ")
             )
         };
+        let opened = drift.closed.as_ref().map(|closed| closed.command(context));
         Judgement {
             status,
             summary: said.join("; "),
             remedy: Some(Remedy {
                 text,
-                commands: Vec::new(),
+                commands: opened.into_iter().collect(),
                 by: By::You,
             }),
         }
     }
 
-    fn plan(&self, _: Context, _: &Facts, _: &ReachDrift) -> Plan {
-        Plan::leave("the way from the laptop to the box is not the box's to change")
+    fn plan(&self, _: Context, _: &Facts, drift: &ReachDrift) -> Plan {
+        Plan::leave(if drift.closed.is_some() {
+            Closed::LEFT
+        } else {
+            "the way from the laptop to the box is not the box's to change"
+        })
     }
 
     fn predict(&self, _: Context, _: &Facts, _: &ReachDrift) {}

@@ -1,5 +1,6 @@
 //! The box itself: that it answers, who logs in, sudo, its system, disk and clock.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ const FULL_KB: u64 = 500_000;
 /// What sudo says where a password would do.
 const WANTS_PASSWORD: &str = "a password is required";
 /// Clocks this far apart, in seconds, break apt's and TLS's dates now and then, or always.
-const CLOCK_OFF: u64 = 60;
+pub(super) const CLOCK_OFF: u64 = 60;
 pub(super) const CLOCK_WRONG: u64 = 300;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -226,6 +227,14 @@ pub struct Disk(pub Vec<(String, u64)>);
 
 impl Disk {
     const PROBE: &str = "disk";
+
+    /// Whether `folder` lies on a disk that the check of disks says is full.
+    pub(super) fn is_full_at(&self, folder: &str) -> bool {
+        let is_full = |(mount, free_kb): &(String, u64)| {
+            *free_kb < FULL_KB && Path::new(folder).starts_with(mount)
+        };
+        self.0.iter().any(is_full)
+    }
 }
 
 impl Fact for Disk {

@@ -96,8 +96,10 @@ pub(crate) fn command(
 /// Runs a command to its end and keeps what it says.
 pub(crate) async fn capture(mut command: Command, deadline: Duration) -> Result<Finished, NotRun> {
     let child = command.spawn().map_err(NotRun::Start)?;
-    let id = child.id();
-    match timeout(deadline, child.wait_with_output()).await {
+    let mut group = Group(child.id());
+    let ended = timeout(deadline, child.wait_with_output()).await;
+    let id = group.0.take();
+    match ended {
         Ok(Ok(output)) => Ok(Finished {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -114,21 +116,41 @@ pub(crate) async fn capture(mut command: Command, deadline: Duration) -> Result<
 /// Ends a program that [`command`] started, and everything that it started.
 pub(super) async fn stop(id: Option<u32>) {
     let Some(id) = id else { return };
+    let mut stopping = Command::from(signal("-KILL", id));
+    // Where even this fails there is nothing left to try: the caller already reports the deadline.
+    let _ = timeout(STOPPING, stopping.status()).await;
+}
+
+/// Sends a signal to a program that [`command`] started and to everything that it started. Windows has none:
+/// there it ends them.
+pub(super) fn signal(which: &str, id: u32) -> std::process::Command {
     let mut command = if cfg!(windows) {
-        let mut command = Command::new("taskkill");
+        let mut command = std::process::Command::new("taskkill");
         command.args(["/T", "/F", "/PID", &id.to_string()]);
         command
     } else {
-        let mut command = Command::new("kill");
-        command.args(["-KILL", "--", &format!("-{id}")]);
+        let mut command = std::process::Command::new("kill");
+        command.args([which, "--", &format!("-{id}")]);
         command
     };
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    // Where even this fails there is nothing left to try: the caller already reports the deadline.
-    let _ = timeout(STOPPING, command.status()).await;
+    command
+}
+
+/// A program with everything that it started, which ends when this is dropped with its id still in it: whoever
+/// asked waits no longer.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            // Not waited for: that would hold up the runtime.
+            drop(signal("-KILL", id).spawn());
+        }
+    }
 }
 
 #[cfg(all(test, unix))]

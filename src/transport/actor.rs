@@ -5,6 +5,7 @@
 //! that repeats every unfinished call before it begins another is what makes that safe.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
@@ -46,6 +47,8 @@ pub(super) enum Destination {
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) counters: Counters,
+    /// Whether a channel waits to be opened.
+    pub(super) opening: AtomicBool,
     /// Why the connection ended, once it has.
     pub(super) lost: Mutex<Option<String>>,
 }
@@ -163,6 +166,8 @@ impl Actor {
         }
         let received = tap::received();
         let mut moved = self.open(turn)?;
+        let opening = !self.waiting.is_empty();
+        self.shared.opening.store(opening, Ordering::Release);
         moved |= self.start(turn)?;
         for bridge in &mut self.bridges {
             moved |= bridge.drive(cx, turn)?;

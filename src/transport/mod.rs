@@ -47,6 +47,12 @@ pub trait Transport: Send + Sync {
     /// (`direct-streamlocal@openssh.com`).
     fn open_unix<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Tunnel>>;
 
+    /// Whether a channel that was asked for is neither open nor refused yet. Until it is, this connection opens
+    /// no other.
+    fn is_held_up(&self) -> bool {
+        false
+    }
+
     /// What this connection has cost so far.
     fn tally(&self) -> Tally;
 }

@@ -342,6 +342,10 @@ impl Transport for Session {
         self.tunnel(to, format!("its socket {path}")).boxed()
     }
 
+    fn is_held_up(&self) -> bool {
+        self.shared.opening.load(Ordering::Acquire)
+    }
+
     fn tally(&self) -> Tally {
         let own = self.shared.counters.tally();
         let before = self.carrier.as_ref().map(|carrier| carrier.tally());

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use semver::{Version, VersionReq};
 
 use super::document::Document;
-use super::folder::{self, Folder};
+use super::folder::Folder;
 use super::model::{
     Column, DeclaredFile, Docker, DockerSource, Forward, Laptop, Machine, NamedTarget, Password,
     Postgres, Secrets, Server, Table, Workshop,
 };
 use super::section::{Layer, Problem, Section, Value};
-use super::{authors, builtin, check, column, identifier, network};
+use super::{authors, builtin, check, column, identifier, network, secrets, venue};
 use crate::error::Result;
-use crate::secret::Secret;
 
 /// Ports below 1024 need root, which neither the server nor VirtualBox on a laptop has.
 const PORTS: std::ops::RangeInclusive<i64> = 1024..=65535;
@@ -55,6 +54,7 @@ pub fn read(
         name: top.get("name")?.parse(check::label)?,
         laptop: laptop(&top.section("laptop")?)?,
         machine: machine(&top.section("box")?, &server)?,
+        venue: venue::read(&top.section("network")?, secrets)?,
         docker: docker(&top.section("docker")?)?,
         postgres,
         server,
@@ -164,7 +164,10 @@ fn docker(section: &Section) -> Result<Docker> {
 }
 
 /// A list of texts, none of them twice.
-fn distinct(list: &Value, check: impl Fn(&str) -> Result<String, Problem>) -> Result<Vec<String>> {
+pub(super) fn distinct(
+    list: &Value,
+    check: impl Fn(&str) -> Result<String, Problem>,
+) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for entry in list.list()? {
         let text = entry.parse(&check)?;
@@ -209,70 +212,10 @@ fn postgres(section: &Section, secrets: Secrets) -> Result<Postgres> {
 }
 
 fn password(value: &Value, secrets: Secrets) -> Result<Password> {
-    if !value.is_table() {
-        return Ok(Password::Public(value.parse(check::password)?));
-    }
-    let section = value.section()?;
-    let (variable, file) = (section.find("env"), section.find("file"));
-    section.finish()?;
-    let secret = match (variable, file) {
-        (Some(_), None) | (None, Some(_)) if secrets == Secrets::Leave => String::new(),
-        (Some(variable), None) => from_environment(&variable)?,
-        (None, Some(file)) => from_file(&file)?,
-        _ => {
-            return Err(value.error(
-                Problem::new("it names one source")
-                    .hint("{ env = \"VARIABLE\" } or { file = \"PATH\" }"),
-            ));
-        }
-    };
-    Ok(Password::Secret(Secret::new(secret)))
-}
-
-fn from_environment(value: &Value) -> Result<String> {
-    let name = value.parse(check::variable)?;
-    // A declaration from elsewhere must not reach for whatever else is in this person's environment.
-    if !matches!(value.folder(), Folder::Local(_)) && !name.starts_with("DWENV_") {
-        return Err(value.error(
-            Problem::new("a declaration from a URL reads only variables made for dwenv")
-                .hint(format!("call it DWENV_{name}")),
-        ));
-    }
-    let hint = format!("set {name} in the environment that dwenv runs in");
-    match std::env::var(&name) {
-        Ok(text) => check::password(&text).map_err(|problem| {
-            value.error(Problem::new(format!("{}, as its content is", problem.what)).hint(hint))
-        }),
-        Err(std::env::VarError::NotPresent) => {
-            Err(value.error(Problem::new("it is not set").hint(hint)))
-        }
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(value.error(Problem::new("its content is not UTF-8").hint(hint)))
-        }
-    }
-}
-
-fn from_file(value: &Value) -> Result<String> {
-    let Folder::Local(root) = value.folder() else {
-        return Err(value.error(
-            Problem::new("a declaration from a URL reads no files of this machine")
-                .hint("{ env = \"DWENV_…\" }"),
-        ));
-    };
-    // Unlike the other files, a secret may well lie outside the folder: it must not be published with it.
-    let path = expand(root, value.text()?);
-    let bytes = folder::read_limited(&path)
-        .map_err(|error| value.error(folder::unreadable(&path, &error)))?;
-    let text = folder::tidy(&bytes).map_err(|problem| value.error(problem))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    check::password(line).map_err(|problem| value.error(problem))
-}
-
-/// `~/` is the person's home; other relative paths start at the declaration.
-fn expand(root: &Path, text: &str) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => root.join(text),
+    if value.is_table() {
+        secrets::read(value, secrets, check::password).map(Password::Secret)
+    } else {
+        Ok(Password::Public(value.parse(check::password)?))
     }
 }
 
@@ -375,8 +318,8 @@ fn identity_path(value: &Value) -> Result<PathBuf> {
         return Err(value.error(Problem::new("it names no file")));
     }
     Ok(match value.folder() {
-        Folder::Local(root) => expand(root, text),
+        Folder::Local(root) => secrets::expand(root, text),
         // The copy of a declaration has no keys beside it: they are the person's own.
-        _ => expand(Path::new(""), text),
+        _ => secrets::expand(Path::new(""), text),
     })
 }

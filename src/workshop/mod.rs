@@ -12,9 +12,11 @@ mod identifier;
 mod init;
 pub mod model;
 mod network;
+mod secrets;
 mod section;
 mod source;
 mod vagrantfile;
+mod venue;
 
 pub use authors::{AuthorsCheck, Ignore};
 pub use init::{Initialised, init};

@@ -16,6 +16,7 @@ pub struct Workshop {
     pub name: String,
     pub laptop: Laptop,
     pub machine: Machine,
+    pub venue: Venue,
     pub docker: Docker,
     pub postgres: Postgres,
     pub server: Server,
@@ -55,6 +56,36 @@ pub struct Machine {
 pub struct Forward {
     pub guest: u16,
     pub host: u16,
+}
+
+/// What the network of the place asks of every box in it (`[network]`); empty where nothing is declared.
+#[derive(Clone, Debug, Default)]
+pub struct Venue {
+    pub proxy: Option<Proxy>,
+    /// Names and networks that are reached without the proxy, beside the box's own.
+    pub no_proxy: Vec<String>,
+    /// Authorities whose certificates the box trusts: PEM files, one certificate each.
+    pub certificates: Vec<DeclaredFile>,
+    /// A web address below which copies of the distribution's archives lie, by their usual names.
+    pub apt_mirror: Option<String>,
+    /// Web addresses of copies of Docker Hub.
+    pub registry_mirrors: Vec<String>,
+}
+
+impl Venue {
+    /// Whether Docker's daemon has to be told of anything.
+    #[must_use]
+    pub fn concerns_docker(&self) -> bool {
+        self.proxy.is_some() || !self.certificates.is_empty() || !self.registry_mirrors.is_empty()
+    }
+}
+
+/// The web address of a proxy.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    pub address: Secret,
+    /// Whether it may be shown: it holds no password, and stands in `config.toml` itself.
+    pub is_public: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +202,15 @@ pub struct DeclaredFile {
     pub name: String,
     /// Its text, with line ends made `\n` (an editor on Windows may have written others).
     pub content: String,
+}
+
+impl DeclaredFile {
+    /// Its name without what stands behind the last dot.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        let parts = self.name.rsplit_once('.');
+        parts.map_or(self.name.as_str(), |(stem, _)| stem)
+    }
 }
 
 /// A `[target.NAME]` entry.

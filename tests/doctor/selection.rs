@@ -1,6 +1,9 @@
 //! `--only`, `--skip`, `--list`, and what stands in no list.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use super::offline::{saved, saved_with};
 use super::schema;
@@ -18,6 +21,77 @@ fn the_list_needs_no_box() {
         .ended(0)
         .document();
     assert_eq!(schema::fault(&document), None);
+}
+
+/// The ids of a list, and what each needs, as JSON has them.
+fn listed(place: &Place, options: &str) -> BTreeMap<String, Vec<String>> {
+    let line = format!("doctor --list --format json {options}");
+    let document = place.dwenv(&line).ended(0).document();
+    assert_eq!(schema::fault(&document), None);
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let checks = document["checks"].as_array().unwrap().iter();
+    checks
+        .map(|check| {
+            let needs = check["needs"].as_array().unwrap();
+            (word(&check["id"]), needs.iter().map(word).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_format_lists_the_same_checks_and_only_those_that_apply() {
+    let place = Place::new().with("Vagrantfile", "");
+    for options in [
+        "--target sandbox",
+        "--target vagrant",
+        "--target ssh://debian@127.0.0.1:1",
+        "--before",
+        "--target sandbox --only box.docker --skip box.docker.daemon",
+    ] {
+        let checks = listed(&place, options);
+        let human = place.dwenv(&format!("doctor --list {options}")).ended(0);
+        // An id begins its line; the other lines of a row are indented.
+        let told: BTreeSet<&str> = human
+            .out
+            .lines()
+            .skip(1)
+            .filter(|line| !line.starts_with(' '))
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        let ids: BTreeSet<&str> = checks.keys().map(String::as_str).collect();
+        assert_eq!(told, ids, "{options}");
+        for (id, needs) in &checks {
+            for need in needs {
+                // What is only not selected applies all the same.
+                let whole = options.contains("--only") || ids.contains(&need[..]);
+                assert!(whole, "{options}: {id} needs {need}");
+                assert!(human.out.contains(need), "{options}: {need}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_run_tells_stands_in_the_list() {
+    let place = Place::new().with("ready.json", &saved("debian-13-ready"));
+    let list = listed(&place, "--target sandbox");
+    let document = place
+        .dwenv("doctor --from ready.json --format json")
+        .document();
+    let checks = document["checks"].as_array().unwrap();
+    assert!(checks.len() > 20);
+    for check in checks {
+        let id = check["id"].as_str().unwrap();
+        assert!(list.contains_key(id), "{id}");
+    }
+    // On a sandbox nothing of the laptop is looked at but the way to the box.
+    let of_the_laptop: Vec<&String> = list.keys().filter(|id| id.starts_with("laptop.")).collect();
+    assert!(
+        of_the_laptop
+            .iter()
+            .all(|id| id.starts_with("laptop.reach")),
+        "{of_the_laptop:?}"
+    );
 }
 
 #[test]

@@ -149,14 +149,25 @@ fn what_was_interrupted_converges_when_it_is_run_again() {
     up.interrupt();
     up.wait().exit(5).says("interrupted");
 
-    // While apt reads its lists and says nothing, and while it installs: the next run goes on at once.
+    // While apt reads its lists and says nothing, and while it installs: twice is at once, and the next run goes
+    // on from there.
     it.start_machine();
     for moment in ["apt-get .*update", "dpkg .*--unpack"] {
-        let up = it.start(&["up", "--yes", "--target", "sandbox"]);
+        let mut up = it.start(&["up", "--yes", "--target", "sandbox"]);
         it.await_in_box(&format!("pgrep -f '^[^ ]*{moment}' >/dev/null"));
+        up.interrupt();
+        up.await_said("Stopping after this step");
         up.interrupt();
         up.wait().exit(5).says("Run the same command again");
     }
+    // Once is after the step.
+    let mut up = it.start(&["up", "--yes", "--target", "sandbox"]);
+    up.await_said("Install ");
+    up.interrupt();
+    up.wait()
+        .exit(5)
+        .says("An earlier run was ended before its end: tester")
+        .says("the run has stopped; 1 of 7 changes were made");
     it.up().exit(0).says("Ready for the workshop.");
     it.doctor().ready();
     assert_eq!(it.run("sudo dpkg --audit"), "");

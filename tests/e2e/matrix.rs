@@ -9,6 +9,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use dwenv::target::sandbox::Suite;
 use serde::Deserialize;
@@ -17,31 +18,35 @@ use crate::support;
 use crate::workbox::{Check, Ran, Workbox};
 
 /// The fewest rows that the matrix has.
-const FEWEST: usize = 60;
+const FEWEST: usize = 80;
 /// How often a box that nothing was done to is asked.
 const HEALTHY_RUNS: usize = 100;
+/// What an attendee stored before anything went wrong.
+const PAYLOAD: &str = "A row of an attendee";
 
-/// One thing that goes wrong.
+/// One thing that goes wrong. What each key means stands at the head of `boxos.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fault {
     name: String,
     about: String,
-    /// For root's sh in the box.
     inject: String,
-    /// The checks that name a cause: all that do not pass, but for those that are skipped because of them.
-    expect: BTreeSet<String>,
-    /// How those end.
-    status: String,
-    /// Part of what one of them says.
+    #[serde(default)]
+    fails: Vec<String>,
+    #[serde(default)]
+    warns: Vec<String>,
     #[serde(default)]
     says: String,
-    remedy: Remedy,
-    /// For root's sh in the box, where the remedy leaves something behind.
+    #[serde(default = "commands")]
+    remedies: Vec<Remedy>,
     #[serde(default)]
     undo: String,
-    /// The one release that has this fault.
-    only: Option<String>,
+    #[serde(default)]
+    loses_rows: bool,
+    #[serde(default = "trixie")]
+    suites: Vec<String>,
+    #[serde(default)]
+    by_ssh: bool,
 }
 
 /// What mends a fault.
@@ -50,10 +55,27 @@ struct Fault {
 enum Remedy {
     /// The commands that doctor prints, as printed.
     Commands,
-    /// Those, and they are `dwenv provision`.
+    /// `dwenv provision`, whatever doctor prints.
     Provision,
-    /// Nothing that is typed: the finding says what to do, and `undo` does it.
+    /// Nothing that is typed: `undo` does it.
     Undo,
+}
+
+fn commands() -> Vec<Remedy> {
+    vec![Remedy::Commands]
+}
+
+fn trixie() -> Vec<String> {
+    vec![Suite::Trixie.name().to_owned()]
+}
+
+impl Fault {
+    /// The checks that are to name a cause, with how they end.
+    fn causes(&self) -> BTreeSet<(&str, &str)> {
+        let fails = self.fails.iter().map(|id| (id.as_str(), "fail"));
+        let warns = self.warns.iter().map(|id| (id.as_str(), "warn"));
+        fails.chain(warns).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -81,12 +103,10 @@ fn faults() -> Vec<Fault> {
 /// The rows of one release, those among them that `DWENV_FAULT` asks for.
 fn of(suite: Suite) -> Vec<Fault> {
     let wanted = std::env::var("DWENV_FAULT").unwrap_or_default();
-    let here = |fault: &Fault| match &fault.only {
-        Some(only) => only == suite.name(),
-        None => suite == Suite::Trixie,
-    };
     let mut faults = faults();
-    faults.retain(|fault| here(fault) && fault.name.contains(&wanted));
+    faults.retain(|fault| {
+        fault.suites.iter().any(|name| name == suite.name()) && fault.name.contains(&wanted)
+    });
     faults
 }
 
@@ -100,55 +120,85 @@ fn there_are_enough_rows_and_each_has_a_name_of_its_own() {
 
 #[test]
 fn debian_13() {
-    let faults = of(Suite::Trixie);
+    let faults = Mutex::new(of(Suite::Trixie).into_iter());
     // Two machines, since each row mostly waits.
-    let (first, second) = faults.split_at(faults.len() / 2);
-    let (one, two) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| matrix(Suite::Trixie, second, false));
-        let one = matrix(Suite::Trixie, first, true);
-        (one, other.join().expect("the second half"))
+    let told = std::thread::scope(|scope| {
+        let other = scope.spawn(|| matrix(Suite::Trixie, &faults, 0));
+        let one = matrix(Suite::Trixie, &faults, HEALTHY_RUNS);
+        [one, other.join().expect("the other machine")].concat()
     });
-    tell([one, two].concat());
+    tell(told);
 }
 
 #[test]
 fn debian_12() {
-    tell(matrix(Suite::Bookworm, &of(Suite::Bookworm), true));
+    let faults = Mutex::new(of(Suite::Bookworm).into_iter());
+    tell(matrix(Suite::Bookworm, &faults, HEALTHY_RUNS));
 }
 
 /// A row of the matrix, and what was not as it should be.
 type Told = (Fault, Result<(), String>);
+/// A row of the table that an attendee stored: its id and payload.
+type Row = (u64, String);
 
-fn matrix(suite: Suite, faults: &[Fault], healthy: bool) -> Vec<Told> {
+/// Works on one machine through what is left of the rows, after so many runs while nothing is wrong.
+fn matrix(suite: Suite, faults: &Mutex<std::vec::IntoIter<Fault>>, healthy: usize) -> Vec<Told> {
+    let next = || faults.lock().unwrap_or_else(PoisonError::into_inner).next();
     let mut it = Workbox::provisioned(suite);
-    if healthy {
-        for _ in 0..HEALTHY_RUNS {
-            it.doctor().ready();
-        }
+    for _ in 0..healthy {
+        it.doctor().ready();
     }
+    let mut rows = it.post(PAYLOAD);
     let mut told = Vec::new();
-    for fault in faults {
-        let result = run(&it, fault);
+    while let Some(fault) = next() {
+        let mut all = fault.remedies.iter();
+        let result = all.try_for_each(|remedy| {
+            run(&it, &fault, *remedy)?;
+            keeps(&it, &fault, &mut rows)
+        });
         if let Err(wrong) = &result {
             println!("{}: {wrong}", fault.name);
             // What comes after it is not to suffer from it.
             drop(it);
             it = Workbox::provisioned(suite);
+            rows = it.post(PAYLOAD);
         }
-        told.push((fault.clone(), result));
+        told.push((fault, result));
     }
     told
+}
+
+/// What an attendee stored is still there, or the fixture alone where the fault took it.
+fn keeps(it: &Workbox, fault: &Fault, rows: &mut Vec<Row>) -> Result<(), String> {
+    let found = it.rows();
+    let expected = if fault.loses_rows {
+        vec![(1, "Hello World".to_owned())]
+    } else {
+        rows.clone()
+    };
+    if found != expected {
+        return Err(format!("the rows are {found:?}, not {expected:?}"));
+    }
+    if fault.loses_rows {
+        *rows = it.post(PAYLOAD);
+    }
+    Ok(())
 }
 
 fn tell(told: Vec<Told>) {
     let mut table = String::new();
     let wrong = told.iter().filter(|(_, result)| result.is_err()).count();
     for (fault, result) in &told {
-        let causes: Vec<&str> = fault.expect.iter().map(String::as_str).collect();
+        let causes: Vec<&str> = fault.causes().iter().map(|(id, _)| *id).collect();
         let mark = if result.is_ok() { "ok   " } else { "WRONG" };
+        let left = if fault.remedies.contains(&Remedy::Undo) {
+            " (undone, not by what is printed)"
+        } else {
+            ""
+        };
         writeln!(
             table,
-            "{mark} {:<34} {:<28} {}",
+            "{mark} {:<34} {:<28} {}{left}",
             fault.name,
             causes.join(" "),
             fault.about
@@ -163,28 +213,40 @@ fn tell(told: Vec<Told>) {
 }
 
 /// Does it, asks doctor, does what doctor says, and asks again.
-fn run(it: &Workbox, fault: &Fault) -> Result<(), String> {
-    println!("--- {}", fault.name);
+fn run(it: &Workbox, fault: &Fault, remedy: Remedy) -> Result<(), String> {
+    println!("--- {} ({remedy:?})", fault.name);
     in_box(it, &fault.inject).map_err(|said| format!("cannot be injected: {said}"))?;
-    let seen = it.doctor();
+    let seen = if fault.by_ssh {
+        let target = format!("ssh://vagrant@{}", it.address());
+        let identity = it.machine().identity.display().to_string();
+        it.dwenv(&[
+            "doctor",
+            "--format",
+            "json",
+            "--target",
+            &target,
+            "--identity",
+            &identity,
+        ])
+    } else {
+        it.doctor()
+    };
     let causes = causes(&seen, fault)?;
-    let mut commands: Vec<&String> = causes.iter().flat_map(|check| &check.commands).collect();
-    commands.dedup();
-    if fault.remedy == Remedy::Provision
-        && !commands
-            .iter()
-            .all(|line| line.starts_with("dwenv provision"))
-    {
-        return Err(format!("is to be mended by provision, not by {commands:?}"));
-    }
-    if fault.remedy != Remedy::Undo {
-        if commands.is_empty() {
+    let mut commands: Vec<String> = causes
+        .into_iter()
+        .flat_map(|check| check.commands)
+        .collect();
+    match remedy {
+        Remedy::Commands if commands.is_empty() => {
             return Err("has no command to mend it".to_owned());
         }
-        for command in commands {
-            it.type_in(command)
-                .map_err(|said| format!("`{command}` failed: {said}"))?;
-        }
+        Remedy::Commands => commands.dedup(),
+        Remedy::Provision => commands = vec!["dwenv provision --yes --target sandbox".to_owned()],
+        Remedy::Undo => commands.clear(),
+    }
+    for command in commands {
+        it.type_in(&command)
+            .map_err(|said| format!("`{command}` failed: {said}"))?;
     }
     if !fault.undo.is_empty() {
         in_box(it, &fault.undo).map_err(|said| format!("cannot be undone: {said}"))?;
@@ -204,13 +266,18 @@ fn run(it: &Workbox, fault: &Fault) -> Result<(), String> {
 /// The findings that name a cause, if they are just those that are expected.
 fn causes(seen: &Ran, fault: &Fault) -> Result<Vec<Check>, String> {
     let found = wrong(seen);
-    let ids: BTreeSet<String> = found.iter().map(|check| check.id.clone()).collect();
-    if ids != fault.expect || found.iter().any(|check| check.status != fault.status) {
+    let told = found
+        .iter()
+        .map(|check| (check.id.as_str(), check.status.as_str()));
+    let expected = fault.causes();
+    if told.collect::<BTreeSet<_>>() != expected {
         return Err(format!("doctor names {}", words(&found)));
     }
-    let stray = seen.checks().into_iter().find(|check| {
-        check.status == "skip" && !check.because.as_ref().is_some_and(|id| ids.contains(id))
-    });
+    let is_cause = |id: &String| expected.iter().any(|(cause, _)| cause == id);
+    let stray = seen
+        .checks()
+        .into_iter()
+        .find(|check| check.status == "skip" && !check.because.as_ref().is_some_and(is_cause));
     if let Some(stray) = stray {
         return Err(format!("{} is skipped because of something else", stray.id));
     }

@@ -9,7 +9,7 @@ use dwenv::facts::program;
 use dwenv::provision::plan;
 use dwenv::resources::{
     self, Check, Context, Resource, State, apt_sources, apt_state, capacity, docker, locale,
-    network, ports, postgres, proxy, reach, server, sshd, system,
+    network, ports, postgres, proxy, reach, server, sshd, system, venue,
 };
 use dwenv::workshop::{DockerSource, Workshop};
 
@@ -112,7 +112,7 @@ fn drifts<R: Resource>(kind: &R, case: &Case) -> Vec<R::Drift> {
         .filter(|check| kind.applies(check, case.context()))
         .filter_map(|check| match kind.diff(check, case.context(), &facts) {
             State::Drifted(drift) => Some(drift),
-            State::AsDeclared(_) | State::Unknown(_) => None,
+            State::AsDeclared(_) | State::Unknown(_) | State::Nothing => None,
         })
         .collect()
 }
@@ -146,6 +146,7 @@ fn every_drift_has_a_case() {
             names(&drifts(&network::Network, &case)).collect(),
         );
         add("proxy", names(&drifts(&proxy::Proxy, &case)).collect());
+        add("venue", names(&drifts(&venue::Venue, &case)).collect());
         add("sshd", names(&drifts(&sshd::Sshd, &case)).collect());
         let faults = drifts(&apt_sources::AptSources, &case);
         add(
@@ -201,6 +202,11 @@ fn every_drift_has_a_case() {
         (
             "proxy",
             include_str!("../../src/resources/proxy.rs"),
+            "Drift",
+        ),
+        (
+            "venue",
+            include_str!("../../src/resources/venue/mod.rs"),
             "Drift",
         ),
         ("sshd", include_str!("../../src/resources/sshd.rs"), "Drift"),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use dwenv::doctor;
 use dwenv::doctor::report::Status;
-use dwenv::facts::{Facts, Record, RecordStatus, Records};
+use dwenv::facts::{Facts, Record, Records};
 use dwenv::provision::plan;
 use dwenv::resources::Context;
 use dwenv::target::Provider;
@@ -13,6 +13,7 @@ use dwenv::target::laptop::Os;
 use dwenv::workshop::Workshop;
 
 use super::case;
+use crate::answers;
 
 fn snapshots() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
@@ -73,22 +74,7 @@ fn a_probe_that_gives_no_answer_makes_its_checks_unknown() {
     // Of the laptop's own, which a box that answers proves, tests/laptop.rs says the same.
     for probe in ready.records.keys().filter(|id| !id.starts_with("laptop.")) {
         let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (way, record) in [
-            ("absent", None),
-            ("refused", Some(Record::refused("for some reason"))),
-            ("timed out", Some(Record::timed_out())),
-            ("missing", Some(ended(RecordStatus::Missing, ""))),
-            (
-                "ended with 1",
-                Some(ended(RecordStatus::Done(1), "no such thing")),
-            ),
-            ("garbled", Some(Record::done("?\u{fffd}{| \n!!"))),
-        ] {
-            let mut records = ready.clone();
-            match record {
-                Some(record) => records.insert(probe, record),
-                None => drop(records.records.remove(probe)),
-            }
+        for (way, records) in answers::failing(&ready, probe) {
             let changed: Vec<String> = statuses(context, &records)
                 .into_iter()
                 .filter(|(_, status)| *status != Status::Pass)
@@ -106,14 +92,6 @@ fn a_probe_that_gives_no_answer_makes_its_checks_unknown() {
         }
     }
     snapshots().bind(|| insta::assert_snapshot!(table));
-}
-
-fn ended(status: RecordStatus, output: &str) -> Record {
-    Record {
-        status,
-        output: output.to_owned(),
-        duration_ms: 1,
-    }
 }
 
 /// Frames are as long as they say, so a cut answer does not come from a box. If one comes all the same, it
@@ -137,16 +115,15 @@ fn an_answer_cut_anywhere_is_no_panic_and_passes_nothing_that_failed() {
         for (probe, record) in &whole.records {
             for end in cuts(&record.output) {
                 let mut records = whole.clone();
-                let cut = ended(record.status.clone(), &record.output[..end]);
+                let cut = answers::ended(record.status.clone(), &record.output[..end]);
                 records.insert(probe, cut);
                 for (id, status) in statuses(context, &records) {
-                    if (before[&id], status) == (Status::Pass, Status::Fail)
-                        || before[&id] != Status::Pass && status == Status::Pass
+                    // A check that had nothing to say was as good as passed.
+                    let whole = before.get(&id).copied().unwrap_or(Status::Pass);
+                    if (whole, status) == (Status::Pass, Status::Fail)
+                        || whole != Status::Pass && status == Status::Pass
                     {
-                        found.insert(format!(
-                            "{base}: {probe} cut: {id} {:?} → {status:?}",
-                            before[&id]
-                        ));
+                        found.insert(format!("{base}: {probe} cut: {id} {whole:?} → {status:?}"));
                     }
                 }
                 // Showing the differences of all files takes long; the ends of lines will do.

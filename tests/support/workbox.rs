@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,11 @@ impl Workbox {
         }
     }
 
+    /// The machine's files, as this computer sees them.
+    pub fn root(&self) -> PathBuf {
+        self.lab.folder().join("machines").join(NAME).join("root")
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dwenv"));
         command
@@ -126,14 +132,14 @@ impl Workbox {
     /// Starts dwenv.
     pub fn start(&self, arguments: &[&str]) -> Started {
         let mut child = self.command(arguments).spawn().expect("the built dwenv");
-        let out = reading(child.stdout.take().expect("a pipe"));
-        let err = reading(child.stderr.take().expect("a pipe"));
+        let out = Reading::of(child.stdout.take().expect("a pipe"));
+        let err = Reading::of(child.stderr.take().expect("a pipe"));
         Started {
             began: Instant::now(),
             arguments: arguments.join(" "),
             child,
-            out: Some(out),
-            err: Some(err),
+            out,
+            err,
         }
     }
 
@@ -166,11 +172,6 @@ impl Workbox {
             &format!("timeout 60 sh -c {}", dwenv::quote::sh(&waiting)),
         );
         assert!(output.status.success(), "never came true: {condition}");
-    }
-
-    /// Runs SQL in the workshop's database as the superuser.
-    pub fn sql(&self, sql: &str) -> String {
-        self.run(&superuser(sql))
     }
 
     /// The rows that the server answers with: id and payload.
@@ -223,14 +224,6 @@ impl Workbox {
     }
 }
 
-/// The command that runs SQL in the workshop's database as the superuser.
-pub fn superuser(sql: &str) -> String {
-    format!(
-        "cd / && sudo -u postgres psql -qAt -v ON_ERROR_STOP=1 -d dockerworkshop -c {}",
-        dwenv::quote::sh(sql)
-    )
-}
-
 /// Both lists are the same; otherwise only what differs is shown.
 pub fn assert_untouched(before: &[String], after: &[String]) {
     let lacks = |list: &[String], line: &&String| list.binary_search(*line).is_err();
@@ -254,13 +247,40 @@ fn rows(answer: &Value) -> Vec<(u64, String)> {
     rows.iter().map(row).collect()
 }
 
-fn reading(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What was read before an error is what there is to show.
-        let _ = pipe.read_to_end(&mut bytes);
-        bytes
-    })
+/// A pipe that is read while its program runs.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+impl Reading {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let read = bytes.clone();
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // What was read before an error is what there is to show.
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                read.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self {
+            bytes,
+            reader: Some(reader),
+        }
+    }
+
+    fn so_far(&self) -> String {
+        text(&self.bytes.lock().unwrap())
+    }
+
+    /// All of it, once the program has ended.
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("a reader");
+        }
+        self.so_far()
+    }
 }
 
 /// A run of dwenv that has not ended.
@@ -268,8 +288,8 @@ pub struct Started {
     began: Instant,
     arguments: String,
     child: Child,
-    out: Option<thread::JoinHandle<Vec<u8>>>,
-    err: Option<thread::JoinHandle<Vec<u8>>>,
+    out: Reading,
+    err: Reading,
 }
 
 impl Started {
@@ -277,6 +297,30 @@ impl Started {
     pub fn interrupt(&self) {
         let pid = self.child.id().to_string();
         crate::support::run("sh", &["-c", "kill -INT \"$1\"", "sh", &pid]);
+    }
+
+    /// The end that leaves a program no time for anything.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child");
+        self.wait();
+    }
+
+    /// Waits until it has written these words to stderr.
+    pub fn await_said(&mut self, words: &str) {
+        while !self.err.so_far().contains(words) {
+            assert!(
+                self.began.elapsed() < PATIENCE,
+                "dwenv {} never says {words:?}",
+                self.arguments
+            );
+            let ended = self.child.try_wait().expect("a child");
+            assert!(
+                ended.is_none() || self.err.whole().contains(words),
+                "dwenv {} never said {words:?}",
+                self.arguments
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub fn wait(mut self) -> Ran {
@@ -291,12 +335,9 @@ impl Started {
             );
             thread::sleep(Duration::from_millis(10));
         };
-        let read = |pipe: Option<thread::JoinHandle<Vec<u8>>>| {
-            text(&pipe.expect("read once").join().expect("a reader"))
-        };
         let ran = Ran {
-            out: read(self.out.take()),
-            err: read(self.err.take()),
+            out: self.out.whole(),
+            err: self.err.whole(),
             took: self.began.elapsed(),
             arguments: self.arguments.clone(),
             code,
@@ -312,8 +353,8 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // The test failed meanwhile: what was said until then may tell why.
-        for pipe in [self.err.take(), self.out.take()].into_iter().flatten() {
-            println!("{}", text(&pipe.join().unwrap_or_default()));
+        if self.err.reader.is_some() {
+            println!("{}{}", self.err.whole(), self.out.whole());
         }
     }
 }
@@ -348,6 +389,10 @@ impl Ran {
     pub fn exit(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "\n{self}");
         self
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.code == Some(0)
     }
 
     /// Somewhere in its output, however the lines are broken.

@@ -27,14 +27,24 @@ pub async fn run(
     targets: &[Target],
     options: &cli::Doctor,
 ) -> Result<ExitCode> {
+    // What was mended on one target is told, whatever comes of the next.
     let mut fixed = Vec::new();
     for target in targets {
-        fixed.push(one(environment, workshop, target, options).await?);
+        let ended = one(environment, workshop, target, options).await;
+        fixed.push((target.to_string(), ended));
+    }
+    if let [(_, Err(error))] = &fixed[..] {
+        return Err(error.clone());
     }
     environment.tell(|output| output.fixed(&fixed))?;
-    let reports: Vec<Report> = fixed.into_iter().map(|fixed| fixed.after).collect();
+    let code = worst(fixed.iter().map(|(_, ended)| match ended {
+        Ok(fixed) => fixed.after.exit_code(),
+        Err(error) => error.exit_code(),
+    }));
+    let done = fixed.into_iter().filter_map(|(_, fixed)| fixed.ok());
+    let reports: Vec<Report> = done.map(|fixed| fixed.after).collect();
     write_reports(environment, options, &reports)?;
-    Ok(worst(reports.iter().map(Report::exit_code)))
+    Ok(code)
 }
 
 async fn one(
@@ -81,8 +91,7 @@ async fn one(
     let provisioned = provision::run(
         &remote,
         remote.context(),
-        &owner(),
-        &environment.events,
+        &environment.wishes(&owner(), cli::WAIT_LOCK),
         &asking,
     )
     .await?;
@@ -110,6 +119,12 @@ async fn one(
         .unchanged
         .retain(|left| before.checks.iter().any(|check| check.id == left.check));
     fixed.notes = outcome.notes;
+    if environment.global.yes && !fixed.needs_yes.is_empty() {
+        fixed.notes.push(format!(
+            "--yes makes only what is safe without asking. To be asked about each of the others: \
+             `dwenv doctor --fix --target {target}`"
+        ));
+    }
     fixed.after = told(after, options)?;
     Ok(fixed)
 }

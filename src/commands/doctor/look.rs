@@ -91,7 +91,7 @@ pub async fn once(
     options: &cli::Doctor,
 ) -> Result<Looked> {
     let remote = if options.before {
-        Remote::not_yet(environment, workshop, target).await
+        Remote::not_yet(environment, workshop, target, options.deadline).await
     } else {
         Remote::find_within(environment, workshop, target, options.deadline).await
     };

@@ -98,7 +98,7 @@ async fn list(
     let [target] = targets else {
         return Err(Error::usage("--list takes one --target only"));
     };
-    let remote = Remote::not_yet(environment, workshop, target).await;
+    let remote = Remote::not_yet(environment, workshop, target, options.deadline).await;
     let context = Context {
         before: options.before,
         // Everything that can be asked, whenever it is.

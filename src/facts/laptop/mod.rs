@@ -6,11 +6,11 @@ mod places;
 mod programs;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::collect::timed;
+use super::collect::{left, timed};
 use super::probe::{Ask, LaptopQuestion, Probe, Question};
 use super::record::{Record, Records};
 use crate::target::laptop::Os;
@@ -23,19 +23,19 @@ pub use programs::Program;
 /// The record that says which laptop the others are of.
 pub const HERE: &str = "laptop.system";
 
-/// How long stopping a program with its children may take, once its deadline is over.
-const STOPPING: Duration = Duration::from_secs(3);
-
-/// Asks everything that `probes` ask of this laptop, all at once. `folder` is where the workshop is.
-pub async fn ask(probes: &[Probe], folder: &Path) -> Vec<(String, Record)> {
+/// Asks everything that `probes` ask of this laptop, all at once. `folder` is where the workshop is. What has
+/// not come by `until` is not waited for.
+pub async fn ask(probes: &[Probe], folder: &Path, until: Instant) -> Vec<(String, Record)> {
     let places = Places::find(folder);
     let asked = probes.iter().filter_map(|probe| match &probe.question {
-        Question::Laptop(question) if question.on.contains(&Os::this()) => Some(timed(
-            &probe.id,
-            // A program is stopped with its children at its own deadline.
-            probe.deadline + STOPPING,
-            answer(question, probe.deadline, &places),
-        )),
+        Question::Laptop(question) if question.on.contains(&Os::this()) => {
+            let deadline = probe.deadline.min(left(until));
+            Some(timed(
+                &probe.id,
+                deadline,
+                answer(question, deadline, &places),
+            ))
+        }
         _ => None,
     });
     futures_util::future::join_all(asked).await
@@ -105,7 +105,8 @@ mod tests {
             Probe::laptop(HERE, Os::ALL, Ask::Here),
         ];
         let folder = std::env::temp_dir();
-        let answers = ask(&probes, &folder).await;
+        let until = Instant::now() + Duration::from_secs(30);
+        let answers = ask(&probes, &folder, until).await;
         assert_eq!(answers.len(), 1);
         let mut records = Records::default();
         for (id, record) in answers {

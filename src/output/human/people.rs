@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::others;
 use super::outcome::left_alone;
 use super::parts::{
     INDENT, bracketed, emphasised, heading, label, marked, number, symbol, table, word,
@@ -12,6 +13,7 @@ use super::verdict::{reports_table, verdict_on_all};
 use crate::doctor::fix::{Fixed, Mended, Offer};
 use crate::doctor::report::{Report, Status};
 use crate::doctor::select::Listed;
+use crate::error::Result;
 use crate::output::style::{Label, Style, Symbol, put};
 use crate::output::text::Text;
 use crate::provision::outcome::ChangeStatus;
@@ -84,47 +86,59 @@ fn containers(offer: &Offer) -> String {
     format!("{running}: {}.", offer.containers.join(", "))
 }
 
-/// What was mended, what still needs a yes, and how the target is now.
-pub fn fixed(out: &mut dyn Write, style: &Style, fixed: &[Fixed], verbose: bool) -> io::Result<()> {
-    for (index, one) in fixed.iter().enumerate() {
+/// What was mended on each target, what still needs a yes, and how the target is now.
+pub fn fixed(
+    out: &mut dyn Write,
+    style: &Style,
+    fixed: &[(String, Result<Fixed>)],
+    verbose: bool,
+) -> io::Result<()> {
+    for (index, (target, one)) in fixed.iter().enumerate() {
         if fixed.len() > 1 {
             if index > 0 {
                 writeln!(out)?;
             }
-            heading(out, style, &one.target)?;
+            heading(out, style, target)?;
         }
-        for change in &one.changes {
-            mended(out, style, change)?;
+        match one {
+            Ok(one) => fixed_one(out, style, one, verbose)?,
+            Err(error) => others::error(out, style, error)?,
         }
-        for offer in &one.needs_yes {
-            let line = Text::of(Label::Warn, style.symbol(Symbol::Skip))
-                .add(Label::Warn, " needs your yes: ")
-                .plain(&offer.title)
-                .plain(" ")
-                .add(Label::Dim, bracketed(&offer.checks.join(", ")));
-            put(out, &style.wrap(0, INDENT, &line))?;
-            if !offer.containers.is_empty() {
-                let line = Text::new().plain(containers(offer));
-                put(out, &style.wrap(INDENT, INDENT, &line))?;
-            }
-        }
-        if !one.changes.is_empty() || !one.needs_yes.is_empty() {
-            writeln!(out)?;
-        }
-        left_alone(out, style, &one.unchanged)?;
-        for note in &one.notes {
-            let line = Text::of(Label::Heading, "note:").plain(format!(" {note}"));
-            put(out, &style.wrap(0, "note: ".len(), &line))?;
-        }
-        let done = one
-            .changes
-            .iter()
-            .filter(|change| change.status == ChangeStatus::Done);
-        let line = format!("{} made. Now:", number(done.count(), "change"));
-        put(out, &style.wrap(0, 0, &Text::of(Label::Heading, line)))?;
-        report(out, style, &one.after, verbose)?;
     }
     Ok(())
+}
+
+fn fixed_one(out: &mut dyn Write, style: &Style, one: &Fixed, verbose: bool) -> io::Result<()> {
+    for change in &one.changes {
+        mended(out, style, change)?;
+    }
+    for offer in &one.needs_yes {
+        let line = Text::of(Label::Warn, style.symbol(Symbol::Skip))
+            .add(Label::Warn, " needs your yes: ")
+            .plain(&offer.title)
+            .plain(" ")
+            .add(Label::Dim, bracketed(&offer.checks.join(", ")));
+        put(out, &style.wrap(0, INDENT, &line))?;
+        if !offer.containers.is_empty() {
+            let line = Text::new().plain(containers(offer));
+            put(out, &style.wrap(INDENT, INDENT, &line))?;
+        }
+    }
+    if !one.changes.is_empty() || !one.needs_yes.is_empty() {
+        writeln!(out)?;
+    }
+    left_alone(out, style, &one.unchanged)?;
+    for note in &one.notes {
+        let line = Text::of(Label::Heading, "note:").plain(format!(" {note}"));
+        put(out, &style.wrap(0, "note: ".len(), &line))?;
+    }
+    let done = one
+        .changes
+        .iter()
+        .filter(|change| change.status == ChangeStatus::Done);
+    let line = format!("{} made. Now:", number(done.count(), "change"));
+    put(out, &style.wrap(0, 0, &Text::of(Label::Heading, line)))?;
+    report(out, style, &one.after, verbose)
 }
 
 fn mended(out: &mut dyn Write, style: &Style, change: &Mended) -> io::Result<()> {

@@ -38,14 +38,12 @@ pub fn judge(check: &AuthorsCheck, laptop: Os, records: &Records) -> State<Judge
 
 #[must_use]
 pub fn plan(check: &AuthorsCheck, laptop: Os, records: &Records) -> State<Plan> {
-    match judge(check, laptop, records) {
-        State::AsDeclared(seen) => State::AsDeclared(seen),
-        State::Unknown(reason) => State::Unknown(reason),
-        State::Drifted(judgement) => State::Drifted(Plan::leave(format!(
+    judge(check, laptop, records).map(|judgement| {
+        Plan::leave(format!(
             "{}. This is the workshop's own check: dwenv does not know how to mend it",
             judgement.summary
-        ))),
-    }
+        ))
+    })
 }
 
 /// What was seen, in words.

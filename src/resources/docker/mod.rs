@@ -17,6 +17,7 @@ use super::{Check, Context, Judgement, Plan, Resource, State};
 use crate::facts::{Fact, Facts, Probe};
 use crate::workshop::Workshop;
 use daemon::Failure;
+pub use daemon::settings;
 pub use facts::DockerApi;
 use facts::{DaemonWords, DockerGroup, Host};
 use hub::Hub;

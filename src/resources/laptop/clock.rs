@@ -56,12 +56,18 @@ fn look(_: &Check, context: Context, facts: &Facts) -> State<Judgement> {
         apart / 60
     ))
     .text("Have the laptop set its clock from the network")
-    .command(match context.laptop {
+    .command(set(context.laptop))
+    .drifted()
+}
+
+/// The command that sets a laptop's clock from the network.
+#[must_use]
+pub fn set(laptop: Os) -> &'static str {
+    match laptop {
         Os::Windows => "w32tm /resync",
         Os::MacOs => "sudo sntp -sS time.apple.com",
         Os::Linux | Os::Other => "sudo timedatectl set-ntp true",
-    })
-    .drifted()
+    }
 }
 
 /// `Tue, 15 Nov 1994 08:12:31 GMT`, in seconds since 1970.

@@ -1,5 +1,6 @@
 //! The clusters' files of data, as far as they keep PostgreSQL from starting; and what it said of that.
 
+use super::super::system::Disk;
 use super::super::{Context, State, observed};
 use super::Drift;
 use super::facts::{Cluster, Clusters, EACH_CLUSTER, READ_CLUSTER};
@@ -128,20 +129,27 @@ pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
         let unit = cluster.unit();
         return State::Unknown(format!("the folder of data of {unit} cannot be seen"));
     };
-    let folder = files.folder.clone();
+    let (unit, folder) = (cluster.unit(), files.folder.clone());
     let is_fit = matches!(files.mode.as_str(), "700" | "750");
     match &files.lock {
         _ if !is_fit || files.owner != "postgres" => State::Drifted(Drift::DataModes {
+            unit,
             folder,
             owner: files.owner.clone(),
             mode: files.mode.clone(),
         }),
+        // Where the whole disk is full, that is told of the disk, whatever else lies on it.
+        _ if files.free_kb < FULL_KB && is_full_at(&folder, facts) => {
+            State::Unknown(format!("the disk is full on which {folder} lies"))
+        }
         _ if files.free_kb < FULL_KB => State::Drifted(Drift::DataFull {
+            unit,
             folder,
             free_kb: files.free_kb,
         }),
         Some((pid, process)) if !process.starts_with("postgres") => {
             State::Drifted(Drift::DataHeld {
+                unit,
                 folder,
                 pid: *pid,
                 process: process.clone(),
@@ -149,6 +157,10 @@ pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
         }
         _ => State::AsDeclared(folder),
     }
+}
+
+fn is_full_at(folder: &str, facts: &Facts) -> bool {
+    matches!(facts.get::<Disk>().as_ref(), Ok(disk) if disk.is_full_at(folder))
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ fn summary(context: Context, drift: &Drift) -> String {
             folder,
             owner,
             mode,
+            ..
         } => format!(
             "PostgreSQL's folder {folder} belongs to {owner} and has the mode {mode}; \
              it wants its own, with 700"
@@ -58,10 +59,13 @@ fn summary(context: Context, drift: &Drift) -> String {
             folder,
             pid,
             process,
+            ..
         } => format!(
             "The lock in {folder} names the process {pid}, which is {process} and not PostgreSQL"
         ),
-        Drift::DataFull { folder, free_kb } => {
+        Drift::DataFull {
+            folder, free_kb, ..
+        } => {
             format!("There is no room where {folder} lies: {free_kb} kB are free")
         }
         Drift::Stopped { cluster } => {
@@ -151,6 +155,8 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             .collect()
     };
     let provision = || vec![format!("dwenv provision --target {}", context.target)];
+    // Whoever tried often is refused by systemd until it forgets; and a restart of the service that stands for
+    // all clusters is well even where none of them starts.
     let restart = |unit: &str| {
         [
             format!("sudo systemctl reset-failed {unit}"),
@@ -190,27 +196,34 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
                 in_box(&restart(&cluster.unit())),
             ),
         },
-        Drift::DataModes { folder, .. } => you(
+        Drift::DataModes { unit, folder, .. } => you(
             "Give the folder back to PostgreSQL, and start it",
-            in_box(&[
-                format!("sudo chown postgres:postgres {}", quote::sh(folder)),
-                format!("sudo chmod 700 {}", quote::sh(folder)),
-                "sudo systemctl restart postgresql".to_owned(),
-            ]),
+            in_box(
+                &[
+                    vec![
+                        format!("sudo chown postgres:postgres {}", quote::sh(folder)),
+                        format!("sudo chmod 700 {}", quote::sh(folder)),
+                    ],
+                    restart(unit).to_vec(),
+                ]
+                .concat(),
+            ),
         ),
-        Drift::DataHeld { folder, .. } => you(
+        Drift::DataHeld { unit, folder, .. } => you(
             "Set the lock aside, which a PostgreSQL that was cut off left behind, and start it",
-            in_box(&[
-                format!("sudo mv {folder}/postmaster.pid {folder}/postmaster.pid.aside"),
-                "sudo systemctl restart postgresql".to_owned(),
-            ]),
+            in_box(
+                &[
+                    vec![format!(
+                        "sudo mv {folder}/postmaster.pid {folder}/postmaster.pid.aside"
+                    )],
+                    restart(unit).to_vec(),
+                ]
+                .concat(),
+            ),
         ),
-        Drift::DataFull { folder, .. } => you(
+        Drift::DataFull { unit, folder, .. } => you(
             "Make room there, then start PostgreSQL",
-            in_box(&[
-                format!("df -h {folder}"),
-                "sudo systemctl restart postgresql".to_owned(),
-            ]),
+            in_box(&[vec![format!("df -h {folder}")], restart(unit).to_vec()].concat()),
         ),
         Drift::Unusable { .. } => you(
             "See what it says, and start it again",

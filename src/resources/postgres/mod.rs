@@ -11,6 +11,7 @@ pub mod schema;
 
 use super::packages::{Packages, upstream_version};
 use super::ports::Listeners;
+use super::system::Disk;
 use super::units::Units;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed, releases};
 use crate::facts::{Fact, Facts, Probe};
@@ -121,17 +122,20 @@ pub enum Drift {
         said: String,
     },
     DataModes {
+        unit: String,
         folder: String,
         owner: String,
         mode: String,
     },
     /// A lock was left behind, and its number belongs to another process by now.
     DataHeld {
+        unit: String,
         folder: String,
         pid: u32,
         process: String,
     },
     DataFull {
+        unit: String,
         folder: String,
         free_kb: u64,
     },
@@ -185,6 +189,7 @@ impl Resource for Postgres {
             Listeners::probes(workshop),
             RoleLogin::probes(workshop),
             ClusterFiles::probes(workshop),
+            Disk::probes(workshop),
         ]
         .concat()
     }

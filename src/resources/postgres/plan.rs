@@ -108,7 +108,10 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
                 ),
             )
         }
-        Drift::Stopped { .. } | Drift::NotEnabled => Plan::script(
+        Drift::NotEnabled => {
+            Plan::script("Enable PostgreSQL", "systemctl enable postgresql").unattended()
+        }
+        Drift::Stopped { .. } => Plan::script(
             "Start PostgreSQL",
             format!(
                 "{}systemctl enable postgresql\nsystemctl reset-failed \"$unit\" 2>/dev/null || true\n\

@@ -1,5 +1,6 @@
 //! What doctor says of the server's drifts.
 
+use super::super::firewall::Closed;
 use super::super::{Context, Judgement};
 use super::{Drift, declared, words};
 use crate::doctor::report::{By, Remedy, Status};
@@ -68,6 +69,11 @@ fn summary(context: Context, drift: &Drift) -> String {
             )
         }
         Drift::Silent => format!("{unit} runs, but nobody answers at port {}", server.port),
+        Drift::Closed(closed) => format!(
+            "{unit} runs, but nobody gets an answer at port {}; {}",
+            server.port,
+            closed.summary()
+        ),
         Drift::WrongAnswer { status, reason } if reason.is_empty() => {
             format!("What answers {status} is not the workshop's server.py")
         }
@@ -163,6 +169,7 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             Vec::new(),
             By::Organiser,
         ),
+        Drift::Closed(closed) => you(Closed::CURE, vec![closed.command(context)]),
         Drift::Silent | Drift::WrongAnswer { .. } => you(
             "See what it says, and start it again",
             in_box(&[journal(), restart()]),

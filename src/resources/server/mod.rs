@@ -10,6 +10,7 @@ pub use plan::expect_database;
 
 use super::change::Plan;
 use super::files::BoxFile;
+use super::firewall::{Closed, Firewall};
 use super::packages::Packages;
 use super::ports::{Listener, Listeners};
 use super::releases;
@@ -113,6 +114,8 @@ pub enum Drift {
         addresses: Vec<String>,
     },
     Silent,
+    /// Nobody answers, since the box's firewall keeps even the box from asking.
+    Closed(Closed),
     WrongAnswer {
         status: u16,
         reason: String,
@@ -139,6 +142,7 @@ impl Resource for Server {
             Http::probes(workshop),
             Python::probes(workshop),
             LastWords::probes(workshop),
+            Firewall::probes(workshop),
         ]
         .concat()
     }
@@ -151,7 +155,7 @@ impl Resource for Server {
             "box.server.python" => words::diff_python(facts),
             "box.server.unit" => diff_unit(context, facts),
             "box.server.address" => diff_address(context, facts),
-            _ => diff_http(facts),
+            _ => diff_http(context, facts),
         }
     }
 
@@ -258,7 +262,12 @@ fn diff_address(context: Context, facts: &Facts) -> State<Drift> {
     }
 }
 
-fn diff_http(facts: &Facts) -> State<Drift> {
+fn diff_http(context: Context, facts: &Facts) -> State<Drift> {
+    let is_unanswered = matches!(facts.get::<Http>().as_ref(), Err(_) | Ok(Http(None)));
+    let closed = Firewall::closing(facts, context.workshop.server.port);
+    if let Some(closed) = closed.filter(|closed| is_unanswered && closed.holds_inside()) {
+        return State::Drifted(Drift::Closed(closed));
+    }
     match observed!(facts, Http).0 {
         None => State::Drifted(Drift::Silent),
         Some(Answer {

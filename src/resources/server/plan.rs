@@ -2,6 +2,7 @@
 
 use super::super::change::Plan;
 use super::super::files::{self, BoxFile};
+use super::super::firewall::Closed;
 use super::super::packages::Packages;
 use super::super::ports::Listeners;
 use super::super::system::Login;
@@ -59,6 +60,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             .showing(drifts.iter().map(FileDrift::difference).collect()),
             Err(unobserved) => Plan::leave(unobserved.0.clone()),
         },
+        Drift::Closed(_) => Plan::leave(Closed::LEFT),
         Drift::CredentialMissing => start("Give the password to", workshop, &[]),
         Drift::UnitStopped { .. } | Drift::UnitFailed { .. } => {
             start("Start", workshop, &[]).unattended()
@@ -93,7 +95,8 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         Drift::UnitMasked
         | Drift::PythonFails { .. }
         | Drift::UnitOverridden(_)
-        | Drift::AddressNarrow { .. } => {}
+        | Drift::AddressNarrow { .. }
+        | Drift::Closed(_) => {}
         Drift::CredentialMissing
         | Drift::UnitStopped { .. }
         | Drift::UnitFailed { .. }
@@ -158,6 +161,7 @@ done
         port = server.port,
     );
     Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
+        .with_secret(files::hold_secret(&written))
 }
 
 /// The previous version stays beside, as with every file that somebody edited.

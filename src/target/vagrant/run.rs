@@ -1,7 +1,6 @@
 //! Running Vagrant: questions with one answer, and `vagrant up` with its progress.
 
 use std::collections::VecDeque;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -247,27 +246,9 @@ struct Group(Option<u32>);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(id) = self.0 {
-            interrupt(id);
+            // As Ctrl-C does: Vagrant then leaves the machine in a state it knows. Nothing is left to do where
+            // it cannot be sent; waiting here would hold up the runtime.
+            drop(program::signal("-INT", id).spawn());
         }
     }
-}
-
-/// Asks Vagrant to stop as Ctrl-C does: it then leaves the machine in a state it knows.
-fn interrupt(id: u32) {
-    let mut command = if cfg!(windows) {
-        let mut command = std::process::Command::new("taskkill");
-        command.args(["/T", "/F", "/PID", &id.to_string()]);
-        command
-    } else {
-        let mut command = std::process::Command::new("kill");
-        command.args(["-INT", "--", &format!("-{id}")]);
-        command
-    };
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    // Nothing is left to do where it cannot be sent; waiting here would hold up the runtime.
-    drop(quiet);
 }

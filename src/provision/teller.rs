@@ -1,0 +1,314 @@
+//! Turns what a run on the box says into events, and into what became of each step.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::apply::Applied;
+use super::outcome::ChangeStatus;
+use super::plan::Step;
+use super::script::{said, step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{Event, Events};
+use crate::facts::frames::Frame;
+use crate::resources::change::Action;
+use crate::resources::files::KEPT;
+
+/// How many of a failed step's last lines are told.
+const LAST_LINES: usize = 20;
+
+const AGAIN: &str = "Run the same command again: it goes on from what the box then is";
+
+pub struct Teller<'a> {
+    steps: &'a [Step],
+    events: &'a Events,
+    applied: Applied,
+    current: Option<usize>,
+    waits_for_secret: bool,
+    /// What the run that holds the box was doing when it was heard of last.
+    other: String,
+    stopped: bool,
+    began: Instant,
+    /// How far the step said last that it is.
+    fraction: Option<f64>,
+    last_lines: VecDeque<String>,
+}
+
+impl<'a> Teller<'a> {
+    pub fn new(steps: &'a [Step], events: &'a Events) -> Self {
+        Self {
+            steps,
+            events,
+            applied: Applied {
+                statuses: vec![ChangeStatus::NotTried; steps.len()],
+                ..Applied::default()
+            },
+            current: None,
+            waits_for_secret: false,
+            other: String::new(),
+            stopped: false,
+            began: Instant::now(),
+            fraction: None,
+            last_lines: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one frame; `true` when the run has ended.
+    ///
+    /// # Errors
+    /// When it ended otherwise than with its steps.
+    pub fn hear(&mut self, frame: &Frame) -> Result<bool> {
+        let body = String::from_utf8_lossy(&frame.body).into_owned();
+        match frame.id.as_str() {
+            said::HELD => self.events.note(format!(
+                "Another run holds this box: {body}; waiting a moment for it"
+            )),
+            said::ABANDONED => self.events.note(format!(
+                "An earlier run is still at work on this box, without its laptop: {body}; waiting until it has \
+                 ended"
+            )),
+            said::TAKEN => self.events.note(format!(
+                "An earlier run was ended before its end: {body}; this one goes on from what the box is"
+            )),
+            said::HELD_STEP => self.hear_other(body),
+            said::WAITED => {
+                self.end_other();
+                self.applied.waited = true;
+                return Ok(true);
+            }
+            said::LOCKED => {
+                return Err(Error::new(
+                    ErrorKind::Locked,
+                    format!("another run holds this box: {body}"),
+                )
+                .hint("Wait until it has ended, then run the same command again")
+                .hint("Or wait for it: `dwenv provision --wait-lock 10m`"));
+            }
+            said::NOT_STARTED => {
+                return Err(
+                    Error::failed("systemd on the box did not start the changes").because(body)
+                );
+            }
+            // Nothing was begun, so the box is simply looked at once more.
+            said::GONE if self.has_not_begun() => {
+                self.applied.waited = true;
+                return Ok(true);
+            }
+            said::GONE => {
+                return Err(
+                    self.interrupted("the box was restarted", "its run ended with that")
+                );
+            }
+            said::OVER => {
+                let why = if self.stopped { "you stopped it" } else { "something on the box ended it" };
+                return Err(self.interrupted("the run was ended", why));
+            }
+            said::STOPPED => {
+                return Err(self.interrupted("the run has stopped", "you asked for that"));
+            }
+            said::UNANSWERED => {
+                return Err(self.interrupted("the run has stopped", "it got no secret for its next step"));
+            }
+            said::ENDED => return Ok(true),
+            id => self.hear_step(id, frame.status, body),
+        }
+        Ok(false)
+    }
+
+    /// What became of each step.
+    ///
+    /// # Errors
+    /// When the run said that it ended, and not what became of its steps.
+    pub fn ended(self) -> Result<Applied> {
+        let failed = |status: &ChangeStatus| matches!(status, ChangeStatus::Failed(_));
+        let scripts = self.steps.iter().zip(&self.applied.statuses);
+        let mut untold = scripts.filter(|(step, status)| {
+            !matches!(step.change.action, Action::Pull(_)) && **status == ChangeStatus::NotTried
+        });
+        let whole = self.applied.waited || self.applied.statuses.iter().any(failed);
+        if !whole && untold.next().is_some() {
+            return Err(self.interrupted("the run has ended", "not all of its steps were heard of"));
+        }
+        Ok(self.applied)
+    }
+
+    /// The step that waits for a secret, and what it waits for.
+    pub fn secret_waited_for(&self) -> Option<(usize, &'a str)> {
+        let number = self.current.filter(|_| self.waits_for_secret)?;
+        match &self.steps[number].change.action {
+            Action::Script(script) => Some((number, script.stdin.reveal())),
+            _ => None,
+        }
+    }
+
+    /// The person wants the run to end, for the first or the second time.
+    pub fn stopping(&mut self, asked: usize) {
+        self.stopped = true;
+        self.events.note(if asked == 1 {
+            "Stopping after this step; Ctrl-C once more stops it at once"
+        } else {
+            "Stopping at once"
+        });
+    }
+
+    /// The error of a run that goes on without anybody here.
+    pub fn left_alone(&self, why: &str) -> Error {
+        self.interrupted("the link to the box was lost and not opened again", why)
+            .hint("The box goes on alone, or stops at a step's edge; nothing is left half made")
+    }
+
+    /// The error of a run whose follower ended with `complaint`.
+    pub fn broken_off(&self, complaint: &str) -> Error {
+        let error = match self.has_not_begun() {
+            false => self.interrupted("the box does not tell about the run any more", ""),
+            true => Error::failed("the box did not run the changes as root"),
+        };
+        match complaint {
+            "" => error,
+            said => error.because(said),
+        }
+    }
+
+    fn has_not_begun(&self) -> bool {
+        let untried = |status: &ChangeStatus| *status == ChangeStatus::NotTried;
+        self.current.is_none() && self.applied.statuses.iter().all(untried)
+    }
+
+    fn interrupted(&self, what: &str, why: &str) -> Error {
+        let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
+        let made = self.applied.statuses.iter().filter(done).count();
+        let mut message = match self.current {
+            Some(number) => format!("{what} during: {}", self.steps[number].change.title),
+            None => what.to_owned(),
+        };
+        message.push_str(&format!(
+            "; {made} of {} changes were made",
+            self.steps.len()
+        ));
+        let error = Error::new(ErrorKind::Interrupted, message).hint(AGAIN);
+        match why {
+            "" => error,
+            why => error.because(why),
+        }
+    }
+
+    fn hear_step(&mut self, id: &str, status: i32, body: String) {
+        let Some((number, what)) = id.split_once('.') else {
+            return;
+        };
+        let Some((number, planned)) = number
+            .parse()
+            .ok()
+            .and_then(|number: usize| Some((number, self.steps.get(number)?)))
+        else {
+            return;
+        };
+        let title = planned.change.title.clone();
+        self.waits_for_secret = what == step::SECRET;
+        match what {
+            step::BEGIN => {
+                self.current = Some(number);
+                self.began = Instant::now();
+                self.fraction = None;
+                self.last_lines.clear();
+                self.events.emit(Event::StepStarted { step: title });
+            }
+            step::LINE => self.hear_line(title, body),
+            step::END if status == 0 => {
+                self.applied.statuses[number] = ChangeStatus::Done;
+                self.current = None;
+                self.events.emit(Event::StepFinished {
+                    step: title,
+                    took: self.began.elapsed(),
+                });
+            }
+            step::END => {
+                let said: Vec<&str> = self.last_lines.iter().map(String::as_str).collect();
+                let reason = format!("ended with status {status}:\n{}", said.join("\n"));
+                self.applied.statuses[number] = ChangeStatus::Failed(reason.clone());
+                self.events.emit(Event::StepFailed {
+                    step: title,
+                    reason,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_line(&mut self, step: String, line: String) {
+        if let Some(path) = line.strip_prefix(KEPT) {
+            self.applied
+                .notes
+                .push(format!("Somebody had edited a file; it is kept as {path}"));
+        } else if let Some((detail, fraction)) = apt_progress(&line) {
+            self.fraction = Some(fraction);
+            self.events.emit(Event::StepProgress {
+                step,
+                detail,
+                fraction: self.fraction,
+            });
+        } else if !line.trim().is_empty() {
+            self.events.detail(line.clone());
+            self.events.emit(Event::StepProgress {
+                step,
+                detail: line.clone(),
+                fraction: self.fraction,
+            });
+            if self.last_lines.len() == LAST_LINES {
+                self.last_lines.pop_front();
+            }
+            self.last_lines.push_back(line);
+        }
+    }
+
+    /// What the run that holds the box does is told as a step of its own.
+    fn hear_other(&mut self, title: String) {
+        if title.is_empty() || title == self.other {
+            return;
+        }
+        self.end_other();
+        self.began = Instant::now();
+        self.events.emit(Event::StepStarted {
+            step: format!("The other run: {title}"),
+        });
+        self.other = title;
+    }
+
+    fn end_other(&mut self) {
+        if !self.other.is_empty() {
+            self.events.emit(Event::StepFinished {
+                step: format!("The other run: {}", self.other),
+                took: self.began.elapsed(),
+            });
+            self.other.clear();
+        }
+    }
+}
+
+/// A line of apt's status descriptor: `pmstatus:docker.io:33.3:Unpacking docker.io (amd64)`.
+fn apt_progress(line: &str) -> Option<(String, f64)> {
+    let mut fields = line.splitn(4, ':');
+    let kind = fields.next()?;
+    if kind != "pmstatus" && kind != "dlstatus" {
+        return None;
+    }
+    let percent: f64 = fields.nth(1)?.parse().ok()?;
+    Some((fields.next()?.to_owned(), (percent / 100.0).clamp(0.0, 1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apts_status_descriptor() {
+        assert_eq!(
+            apt_progress("pmstatus:docker.io:33.5:Unpacking docker.io (amd64)"),
+            Some(("Unpacking docker.io (amd64)".to_owned(), 0.335))
+        );
+        assert_eq!(
+            apt_progress("dlstatus:1:12.0:Retrieving file 1 of 20 (5s remaining)"),
+            Some(("Retrieving file 1 of 20 (5s remaining)".to_owned(), 0.12))
+        );
+        assert_eq!(apt_progress("Setting up: a: b"), None);
+    }
+}

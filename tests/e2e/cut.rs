@@ -1,0 +1,146 @@
+//! A run that is cut, killed or stopped anywhere: the next one makes the same box of it as one that never was.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dwenv::target::sandbox::Suite;
+
+use crate::cutter::Cutter;
+use crate::workbox::Workbox;
+
+/// What a box has of provision but its packages: taken away, so that a plan has six steps and takes seconds.
+const RESET: &str = r#"
+sudo systemctl disable -q --now docker-workshop.service 2>/dev/null
+sudo rm -rf /etc/systemd/system/docker-workshop.service "$HOME/docker-workshop" /var/lib/dwenv
+sudo systemctl daemon-reload
+sudo gpasswd -d vagrant docker >/dev/null 2>&1
+cd /
+sudo -u postgres psql -qAtc 'DROP DATABASE IF EXISTS dockerworkshop WITH (FORCE)' \
+  -c 'DROP ROLE IF EXISTS dockerworkshop' -c 'ALTER SYSTEM RESET listen_addresses' || exit 1
+hba=$(sudo -u postgres psql -qAtc 'SHOW hba_file')
+sudo sed -i '/^# dwenv: begin/,/^# dwenv: end/d' "$hba"
+sudo systemctl restart postgresql
+"#;
+
+/// All that a run is there for, in an order and in words that do not depend on when it was made.
+const STATE: &str = r#"
+cd "$HOME"
+find docker-workshop -printf '%p %m %u %s\n' | sort
+find docker-workshop -type f | sort | xargs sha256sum
+sha256sum /etc/systemd/system/docker-workshop.service
+systemctl is-enabled docker postgresql docker-workshop
+systemctl is-active docker postgresql docker-workshop
+id -nG vagrant | tr ' ' '\n' | sort
+dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n'
+cd /
+hba=$(sudo -u postgres psql -qAtc 'SHOW hba_file')
+sudo sha256sum "$hba"
+sudo -u postgres psql -qAtc 'SHOW listen_addresses' \
+  -c "SELECT rolname, rolsuper, rolcanlogin FROM pg_roles WHERE rolname = 'dockerworkshop'"
+sudo -u postgres pg_dump --schema-only dockerworkshop | grep -v -e '^\\' -e '^--'
+sudo -u postgres psql -qAt -d dockerworkshop -c 'SELECT id, payload FROM call ORDER BY id'
+sudo find / -xdev -name '*dwenv-new*' -o -xdev -name '*.orig-*'
+sudo cat /run/dwenv.lock
+"#;
+
+/// The steps of a plan after [`RESET`], by how the lines begin that say that they begin.
+const STEPS: &[&str] = &[
+    "Add vagrant to the group docker",
+    "Let the laptop and the containers in",
+    "Create the role",
+    "Create the tables",
+    "Write server.py",
+    "Write and start docker-workshop.service",
+];
+
+/// The link to the box, and how dwenv is told to take it.
+struct Link {
+    cutter: Cutter,
+    target: String,
+    identity: String,
+}
+
+impl Link {
+    fn to(it: &Workbox) -> Self {
+        let cutter = Cutter::before((it.address(), 22).into());
+        Self {
+            target: format!("ssh://vagrant@127.0.0.1:{}", cutter.port),
+            identity: it.machine().identity.display().to_string(),
+            cutter,
+        }
+    }
+
+    fn provision(&self) -> Vec<&str> {
+        let target = ["--target", &self.target, "--identity", &self.identity];
+        [&["provision", "--yes"], &target[..]].concat()
+    }
+}
+
+#[test]
+fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let uncut = it.run(STATE);
+    let link = Link::to(&it);
+    for step in STEPS {
+        // The link is opened again, and the run is heard to its end.
+        it.run(RESET);
+        let mut run = it.start(&link.provision());
+        run.await_said(step);
+        link.cutter.cut();
+        run.wait()
+            .exit(0)
+            .says("The link to the box is lost")
+            .says("6 changes made");
+        assert_eq!(it.run(STATE), uncut, "cut at: {step}");
+
+        // Without its laptop the run ends by itself, and the next one waits for it.
+        it.run(RESET);
+        let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+        run.await_said(step);
+        run.kill();
+        it.provision().exit(0);
+        assert_eq!(it.run(STATE), uncut, "killed at: {step}");
+    }
+}
+
+#[test]
+fn a_link_that_is_cut_at_any_byte_never_makes_a_success_of_half_a_run() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let uncut = it.run(STATE);
+    let link = Link::to(&it);
+    it.run(RESET);
+    it.dwenv(&link.provision()).exit(0);
+    let whole = link.cutter.passed();
+    for seed in 0..seeds() {
+        it.run(RESET);
+        let at = random(seed) % whole;
+        link.cutter.cut_after(at);
+        let ran = it.dwenv(&link.provision());
+        let first = it.run(STATE);
+        let what = format!("cut after {at} of {whole} bytes");
+        if ran.succeeded() {
+            assert_eq!(first, uncut, "{what}, and called a success");
+        } else {
+            it.dwenv(&link.provision()).exit(0);
+            assert_eq!(it.run(STATE), uncut, "{what}, and run again");
+        }
+    }
+}
+
+fn seeds() -> u64 {
+    let wanted = std::env::var("DWENV_CUT_SEEDS");
+    wanted.map_or(20, |number| number.parse().expect("a number"))
+}
+
+/// The same for the same seed and day: xorshift, well mixed.
+fn random(seed: u64) -> i64 {
+    let day = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() / 86_400);
+    let mut x = (day << 20 | seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    for _ in 0..8 {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    (x >> 1) as i64
+}
