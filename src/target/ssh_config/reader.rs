@@ -7,7 +7,6 @@ use super::pattern::{list_matches, only_wildcards};
 use super::values::{self, Tokens};
 use super::{Asked, Settings, Surroundings};
 use crate::error::{Error, Result};
-use crate::target::names::SshAddress;
 
 /// OpenSSH's own limit on files that include files.
 const DEEPEST_INCLUDE: usize = 16;
@@ -333,7 +332,7 @@ impl<'a> Reader<'a> {
         let global_known_hosts = known_hosts(&self.found.global_known_hosts)?;
         let jump = match &self.found.proxy_jump {
             None => Vec::new(),
-            Some((word, place)) => hops(word, place, &tokens)?,
+            Some((word, place)) => values::hops(word, place, &tokens)?,
         };
         Ok(Settings {
             identity_files: (!files.is_empty()).then_some(identity_files),
@@ -361,29 +360,6 @@ impl<'a> Reader<'a> {
 /// Whether this is all that the line says.
 fn says(line: &Line, word: &str) -> bool {
     matches!(line.words.as_slice(), [only] if only.eq_ignore_ascii_case(word))
-}
-
-/// The machines of a `ProxyJump`, the nearest first.
-fn hops(word: &str, place: &str, tokens: &Tokens<'_>) -> Result<Vec<SshAddress>> {
-    let filled = values::fill(word, place, |token| {
-        Some(match token {
-            'h' => tokens.host.to_owned(),
-            'n' => tokens.original_host.to_owned(),
-            'p' => tokens.port.to_string(),
-            'r' => tokens.remote_user.to_owned(),
-            _ => return None,
-        })
-    })?;
-    let hop = |hop: &str| {
-        let hop = hop.trim();
-        SshAddress::parse(hop.strip_prefix("ssh://").unwrap_or(hop)).map_err(|error| {
-            Error::config(format!(
-                "{place}: `ProxyJump` takes machines as `USER@HOST:PORT`, with commas between them"
-            ))
-            .because(error.message)
-        })
-    };
-    filled.split(',').map(hop).collect()
 }
 
 /// A relative path stands beside the person's own configuration.
