@@ -103,6 +103,12 @@ pub struct Global {
     #[arg(long, value_name = "FILE", global = true)]
     pub identity: Option<PathBuf>,
 
+    /// Read the password for sudo in the box from this file, which only you may read
+    ///
+    /// It is needed only where sudo asks for one. On a terminal you are asked, once for all boxes.
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub sudo_password_file: Option<PathBuf>,
+
     /// Give up on a box that has not let us in after so many seconds
     #[arg(
         long,

@@ -28,6 +28,8 @@ mod machines;
 mod matrix;
 #[path = "e2e/ports.rs"]
 mod ports;
+#[path = "e2e/reach.rs"]
+mod reach;
 #[path = "e2e/robust.rs"]
 mod robust;
 #[path = "e2e/venue_network.rs"]

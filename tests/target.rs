@@ -13,7 +13,7 @@ use dwenv::target::vagrant::said::{self, State};
 use dwenv::target::{
     Choice, Here, Person, Purpose, Reach, Target, choose, last_used, remember, ssh,
 };
-use dwenv::transport::endpoint::HostKeyPolicy;
+use dwenv::transport::endpoint::{Endpoint, HostKeyPolicy};
 use dwenv::workshop::NamedTarget;
 
 #[test]
@@ -217,7 +217,10 @@ fn an_ssh_address_takes_the_usual_keys_and_the_known_hosts() {
     assert_eq!(endpoint.identities, keys);
     assert!(endpoint.use_agent);
     assert_eq!(endpoint.timeout, Duration::from_secs(10));
-    let HostKeyPolicy::KnownHosts { files, accept_new } = endpoint.host_key else {
+    let HostKeyPolicy::KnownHosts {
+        files, accept_new, ..
+    } = endpoint.host_key
+    else {
         panic!("known hosts");
     };
     assert_eq!(files[0], home.path().join(".ssh/known_hosts"));
@@ -257,7 +260,10 @@ fn a_name_is_declared_or_an_alias_and_the_declaration_goes_first() {
         (lab1.use_agent, lab1.timeout),
         (false, Duration::from_secs(3))
     );
-    let HostKeyPolicy::KnownHosts { files, accept_new } = lab1.host_key else {
+    let HostKeyPolicy::KnownHosts {
+        files, accept_new, ..
+    } = lab1.host_key
+    else {
         panic!("known hosts");
     };
     assert!(!accept_new);
@@ -285,12 +291,72 @@ fn a_name_is_declared_or_an_alias_and_the_declaration_goes_first() {
 }
 
 #[test]
-fn a_host_key_alias_is_refused_rather_than_overlooked() {
-    let (home, person) = person(&[("config", "Host lab\n  HostKeyAlias cluster\n")]);
+fn every_machine_on_the_way_has_its_own_entry() {
+    let (home, person) = person(&[(
+        "config",
+        "Host lab\n  ProxyJump otto@gate:2200,inner\n  HostKeyAlias cluster\n\
+         Host gate\n  HostName 10.0.0.1\n  User nobody\n  IdentityFile ~/.ssh/gate\n  ProxyJump door\n\
+         Host inner\n  StrictHostKeyChecking yes\n  ProxyJump nowhere\n  GlobalKnownHostsFile /etc/inner none\n\
+         Host door\n  UserKnownHostsFile ~/.ssh/doors\n",
+    )]);
+    let located = ssh::named("lab", &sample::workshop(), home.path(), None, &person).unwrap();
+    let told = |endpoint: &Endpoint| {
+        let Endpoint {
+            name,
+            user,
+            host,
+            port,
+            ..
+        } = endpoint;
+        format!("{name}: {user}@{host}:{port}")
+    };
+    let way: Vec<String> = located.endpoint.via.iter().map(told).collect();
+    assert_eq!(
+        way,
+        [
+            "door: anna@door:22",
+            "otto@gate:2200: otto@10.0.0.1:2200",
+            "inner: anna@inner:22"
+        ]
+    );
+    let policy = |endpoint: &Endpoint| match &endpoint.host_key {
+        HostKeyPolicy::KnownHosts {
+            files,
+            accept_new,
+            alias,
+        } => (files.clone(), *accept_new, alias.clone()),
+        HostKeyPolicy::Pinned { .. } => panic!("pinned"),
+    };
+    let usual = home.path().join(".ssh/known_hosts");
+    let everybodys = ssh::everybodys("ssh_known_hosts");
+    let [door, gate, inner] = &located.endpoint.via[..] else {
+        panic!("three")
+    };
+    assert_eq!(
+        policy(door).0,
+        [home.path().join(".ssh/doors"), everybodys.clone()]
+    );
+    assert_eq!(gate.identities, [home.path().join(".ssh/gate")]);
+    assert_eq!(
+        policy(inner),
+        (vec![usual.clone(), "/etc/inner".into()], false, None)
+    );
+    assert_eq!(
+        policy(&located.endpoint),
+        (vec![usual, everybodys], true, Some("cluster".to_owned()))
+    );
+}
+
+#[test]
+fn a_way_in_a_circle_is_refused() {
+    let (home, person) = person(&[("config", "Host lab\n  User a\nHost *\n  ProxyJump gate\n")]);
     let error = ssh::named("lab", &sample::workshop(), home.path(), None, &person).unwrap_err();
-    assert!(error.message.ends_with(
-        "config:2: `HostKeyAlias cluster` applies to `lab`, and dwenv does not support it yet"
-    ));
+    assert!(
+        error
+            .message
+            .ends_with("config:4: the way to `lab` leads over `gate` twice"),
+        "{error}"
+    );
 }
 
 fn chosen(given: &[&str], dir: &Path, purpose: Purpose, here: Here) -> Choice {

@@ -96,7 +96,7 @@ fn what_is_known_about_keys_is_read() {
         paths(&["/home/anna/.ssh/one", "/two files"])
     );
     assert!(a.known_hosts_only);
-    assert_eq!(a.host_key_alias, Some(("lab".into(), "config:4".into())));
+    assert_eq!(a.host_key_alias, Some("lab".into()));
     let b = resolve(text, "b").unwrap();
     assert_eq!(b.user_known_hosts, paths(&[]));
     assert_eq!(b.identity_files, paths(&[]));
@@ -121,29 +121,59 @@ fn included_files_speak_where_they_are_included() {
 
 #[test]
 fn what_leads_elsewhere_is_refused_by_its_name_where_it_applies() {
-    let text = "Host far\n  ProxyJump gate\nHost hop\n  ProxyCommand nc %h %p\n\
-        Host near\n  ProxyJump none\nMatch exec \"test\" host near2\n  Port 5\nHost *\n  ProxyJump gate\n";
+    let text = "Host jumping\n  ProxyJump gate\nHost hop jumping\n  ProxyCommand nc %h %p\n\
+        Host near\n  ProxyCommand none\nMatch exec \"test\" host near2\n  Port 5\nHost *\n  ProxyJump gate\n\
+        Host krl\n  RevokedHostKeys /etc/krl\nHost *\n  RevokedHostKeys none\n  KnownHostsCommand none\n";
     let message = |host: &str| resolve(text, host).unwrap_err().message;
-    assert_eq!(
-        message("far"),
-        "config:2: `ProxyJump` applies to `far`, and dwenv does not support it yet"
-    );
-    assert_eq!(
-        message("hop"),
-        "config:4: `ProxyCommand` applies to `hop`, and dwenv does not support it yet"
-    );
+    for (host, place_and_name) in [
+        ("hop", "config:4: `ProxyCommand`"),
+        ("krl", "config:12: `RevokedHostKeys`"),
+    ] {
+        assert_eq!(
+            message(host),
+            format!("{place_and_name} applies to `{host}`, and dwenv does not support it yet")
+        );
+    }
     assert_eq!(
         message("near2"),
         "config:7: `Match exec` may apply to `near2`, and dwenv does not support it yet"
     );
-    assert!(resolve(text, "near").unwrap().named);
-    let canonical = resolve("CanonicalizeHostname yes\n", "a").unwrap_err();
-    assert!(
-        canonical
-            .message
-            .contains("`CanonicalizeHostname` applies to `a`")
-    );
-    assert_eq!(canonical.kind, ErrorKind::Config);
+    assert!(resolve(text, "near").unwrap().jump.is_empty());
+    // The first of the two counts, as for ssh.
+    assert_eq!(resolve(text, "jumping").unwrap().jump.len(), 1);
+    for line in [
+        "CanonicalizeHostname yes",
+        "KnownHostsCommand /bin/keys %H",
+        "ProxyCommand nc a b",
+    ] {
+        let error = resolve(line, "a").unwrap_err();
+        let keyword = line.split(' ').next().unwrap();
+        assert!(error.message.starts_with(&format!("config:1: `{keyword}`")));
+        assert_eq!(error.kind, ErrorKind::Config);
+    }
+}
+
+#[test]
+fn the_machines_on_the_way_are_read_in_their_order() {
+    let text = "Host far\n  User otto\n  Port 2022\n  ProxyJump %r@gate-%n:%p,ssh://inner:99 \n\
+        Host six\n  ProxyJump anna@[fd00::1]:2222\nHost near\n  ProxyJump none\n\
+        Host bad\n  ProxyJump gate,,x\nHost worse\n  ProxyJump -oProxyCommand=x\n";
+    let jump = |host: &str| -> Vec<String> {
+        let settings = resolve(text, host).unwrap();
+        settings.jump.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(jump("far"), ["ssh://otto@gate-far:2022", "ssh://inner:99"]);
+    assert_eq!(resolve(text, "far").unwrap().jump_place, "config:4");
+    assert_eq!(jump("six"), ["ssh://anna@[fd00::1]:2222"]);
+    assert!(jump("near").is_empty() && jump("else").is_empty());
+    for (host, line) in [("bad", 10), ("worse", 12)] {
+        let error = resolve(text, host).unwrap_err();
+        assert!(
+            error
+                .message
+                .starts_with(&format!("config:{line}: `ProxyJump` takes"))
+        );
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn known_hosts(server: &Sshd, text: &str) -> Endpoint {
     endpoint.host_key = HostKeyPolicy::KnownHosts {
         files: vec![file],
         accept_new: false,
+        alias: None,
     };
     endpoint
 }
@@ -66,6 +67,7 @@ async fn a_first_contact_is_recorded_once_and_told() {
     endpoint.host_key = HostKeyPolicy::KnownHosts {
         files: vec![file.clone()],
         accept_new: true,
+        alias: None,
     };
     let told = Told::default();
     for _ in 0..2 {
@@ -196,6 +198,37 @@ async fn a_revoked_key_is_refused_even_where_it_is_known() {
     let error = refusal(&known_hosts(&server, &text)).await;
     assert_eq!(error.kind, ErrorKind::HostKey);
     assert!(error.message.contains("revoked"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_is_filed_under_the_alias_whatever_the_address() {
+    let server = Sshd::start();
+    let mut endpoint = known_hosts(&server, "");
+    if let HostKeyPolicy::KnownHosts {
+        accept_new, alias, ..
+    } = &mut endpoint.host_key
+    {
+        (*accept_new, *alias) = (true, Some("Cluster".to_owned()));
+    }
+    logs_in(&endpoint).await;
+    let recorded = fs::read_to_string(server.path("known_hosts")).unwrap();
+    assert_eq!(
+        recorded,
+        format!("cluster {}\n", server.host_key("ed25519"))
+    );
+    // What is on record for the address itself is not asked.
+    let address = format!(
+        "[127.0.0.1]:{} {}\n",
+        server.port,
+        other_key(&server, "ed25519")
+    );
+    fs::write(server.path("known_hosts"), address + &recorded).unwrap();
+    logs_in(&endpoint).await;
+    let wrong = format!("cluster {}\n", other_key(&server, "ed25519"));
+    fs::write(server.path("known_hosts"), wrong).unwrap();
+    let error = refusal(&endpoint).await;
+    assert!(error.message.ends_with("has changed"), "{error}");
+    assert!(error.hints[0].ends_with("-R cluster"), "{:?}", error.hints);
 }
 
 #[tokio::test]

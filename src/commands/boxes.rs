@@ -10,6 +10,7 @@ use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::facts::laptop::Program;
+use crate::facts::sudo::Sudo;
 use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, here, laptop};
 use crate::output::Output;
 use crate::output::progress::Progress;
@@ -49,6 +50,9 @@ pub struct Remote<'a> {
     connecting: Mutex<Duration>,
     /// When a report has to be there; what has not answered by then is not waited for.
     until: Option<Instant>,
+    sudo: Sudo,
+    /// How long the person had been waited for when `until` was set.
+    waited: Duration,
 }
 
 impl<'a> Remote<'a> {
@@ -87,6 +91,7 @@ impl<'a> Remote<'a> {
             Self::of(environment, workshop, target, provider, Err(late))
         });
         remote.until = Some(until);
+        remote.waited = remote.sudo.waited();
         remote
     }
 
@@ -132,6 +137,8 @@ impl<'a> Remote<'a> {
             found: Mutex::new(found),
             connecting: Mutex::default(),
             until: None,
+            sudo: environment.sudo.at(target.to_string()),
+            waited: Duration::ZERO,
             target: target.clone(),
         }
     }
@@ -185,7 +192,13 @@ impl<'a> Remote<'a> {
                 self.tell_tally(transport.as_ref());
                 transport = self.connect_or_look_again().await.unwrap_or(transport);
             }
-            let asked = collect::over(transport.clone(), &self.deep_probes, &[], self.until());
+            let asked = collect::over(
+                transport.clone(),
+                &self.deep_probes,
+                &[],
+                &self.sudo,
+                self.until(),
+            );
             let near: Vec<Probe> = self
                 .deep_probes
                 .iter()
@@ -216,8 +229,11 @@ impl<'a> Remote<'a> {
 
     /// When the answers have to be there.
     fn until(&self) -> Instant {
-        self.until
-            .unwrap_or_else(|| Instant::now() + collect::TOTAL_DEADLINE)
+        match self.until {
+            None => Instant::now() + collect::TOTAL_DEADLINE,
+            // The time in which the person was asked something does not count.
+            Some(until) => until + self.sudo.waited().saturating_sub(self.waited),
+        }
     }
 
     /// What can be known without a box: the laptop's side alone, its deep probes too. Nothing is connected
@@ -310,10 +326,12 @@ impl<'a> Remote<'a> {
             .map(|located| located.reach)
             .unwrap_or_default();
         let until = self.until();
-        let mut records = collect::over(transport.clone(), &self.probes, &ways, until).await;
+        let mut records =
+            collect::over(transport.clone(), &self.probes, &ways, &self.sudo, until).await;
         if matches!(Units::observe(&records), Ok(units) if units.are_settling()) {
             self.await_settled(transport.as_ref()).await;
-            let again = collect::over(transport, &self.probes, &ways, self.until()).await;
+            let again =
+                collect::over(transport, &self.probes, &ways, &self.sudo, self.until()).await;
             // What was seen while the services started counts, where there was no time to look again.
             if again.text(Units::PROBE).is_ok() {
                 records = again;
@@ -336,7 +354,7 @@ impl<'a> Remote<'a> {
         // The half of what is left is for looking again.
         let patience = self
             .until
-            .map_or(SETTLING, |until| SETTLING.min(collect::left(until) / 2));
+            .map_or(SETTLING, |_| SETTLING.min(collect::left(self.until()) / 2));
         if let Ok(mut exec) = transport.exec(&script).await {
             let mut said = String::new();
             let reading = exec.stdout.read_to_string(&mut said);
@@ -368,6 +386,10 @@ impl<'a> Remote<'a> {
 impl provision::Target for Remote<'_> {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>>> {
         Box::pin(self.connect_or_look_again())
+    }
+
+    fn sudo(&self) -> &Sudo {
+        &self.sudo
     }
 
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records> {

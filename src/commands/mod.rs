@@ -11,6 +11,7 @@ mod lint;
 mod provision;
 mod schema;
 mod ssh;
+mod sudo;
 mod targets;
 mod up;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use crate::cli::{self, Cli, Command, Global};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::events::Events;
+use crate::facts::sudo::Sudo;
 use crate::interrupt::Interrupts;
 use crate::output::progress::Progress;
 use crate::output::style::ColorWhen;
@@ -39,6 +41,7 @@ pub struct Environment {
     /// Locked by whoever has the terminal to themselves.
     progress: Arc<Mutex<Progress>>,
     events: Events,
+    sudo: Sudo,
 }
 
 /// Runs the command of this command line, until it ends or somebody interrupts it.
@@ -142,13 +145,18 @@ impl Environment {
             )));
         }
         let progress = output.progress();
+        let events = progress.events();
+        let progress = Arc::new(Mutex::new(progress));
+        let file = global.sudo_password_file.as_deref();
+        let file = file.map(|file| folder.join(file));
         Ok(Self {
+            sudo: sudo::from(file.as_deref(), &output, &progress)?,
             folder,
             global,
             output,
             interrupts,
-            events: progress.events(),
-            progress: Arc::new(Mutex::new(progress)),
+            events,
+            progress,
         })
     }
 

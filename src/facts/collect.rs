@@ -4,12 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
+use super::converse::converse;
 use super::frames::{Frame, FrameParser};
 use super::probe::{Probe, Question};
 use super::program;
 use super::record::{Record, RecordStatus, Records};
+use super::sudo::Sudo;
 use super::{authors, reach, services};
 use crate::error::Result;
 use crate::target::Reach;
@@ -17,6 +19,9 @@ use crate::transport::Transport;
 
 /// After this long the report is made from what has come, where nobody says otherwise.
 pub const TOTAL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What is told where sudo asked, and no answer was the right one.
+const REFUSED: &str = "sudo: a password is required, and the one that was given is wrong";
 
 /// Exit statuses of timeout(1) and sh that say why nothing was answered.
 const STATUS_TIMED_OUT: i32 = 124;
@@ -30,13 +35,14 @@ pub async fn over(
     transport: Arc<dyn Transport>,
     probes: &[Probe],
     ways: &[Reach],
+    sudo: &Sudo,
     until: Instant,
 ) -> Records {
     let mut records = Records {
         taken_at: seconds_since_1970(),
         ..Records::default()
     };
-    let shell = ask_shell(transport.as_ref(), probes, until);
+    let shell = ask_shell(transport.as_ref(), probes, sudo, until);
     let others = probes
         .iter()
         .filter_map(|probe| ask_service(&transport, probe, ways, until));
@@ -112,14 +118,19 @@ struct ShellAnswers {
     taken_at: Option<u64>,
 }
 
-async fn ask_shell(transport: &dyn Transport, probes: &[Probe], until: Instant) -> ShellAnswers {
+async fn ask_shell(
+    transport: &dyn Transport,
+    probes: &[Probe],
+    sudo: &Sudo,
+    until: Instant,
+) -> ShellAnswers {
     let deadline = left(until);
     let mut answers = ShellAnswers::default();
-    let asked = run_probing(transport, probes, &mut answers);
-    let failure = match tokio::time::timeout(deadline, asked).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!(
+    let asked = ask_as_root_or_user(transport, probes, sudo, &mut answers);
+    let failure = match sudo.within(until, asked).await {
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some(error.to_string()),
+        None => Some(format!(
             "the box did not answer within {} s",
             deadline.as_secs_f64().ceil()
         )),
@@ -127,12 +138,12 @@ async fn ask_shell(transport: &dyn Transport, probes: &[Probe], until: Instant) 
     let elevated = answers
         .records
         .iter()
-        .any(|(id, record)| id == program::ELEVATED && record.output == "yes");
+        .any(|(id, record)| id == program::ELEVATED && record.output != "no");
     let overdue = answers.records.iter().any(|(id, _)| id == program::OVERDUE);
     let noise = answers
         .records
         .iter()
-        .find(|(id, _)| id == program::NOISE)
+        .rfind(|(id, _)| id == program::NOISE)
         .map(|(_, record)| record.output.trim().to_owned())
         .unwrap_or_default();
     for probe in probes {
@@ -158,25 +169,50 @@ async fn ask_shell(transport: &dyn Transport, probes: &[Probe], until: Instant) 
     answers
 }
 
+/// Asks with root's rights, where sudo's question has an answer; otherwise with those there are.
+async fn ask_as_root_or_user(
+    transport: &dyn Transport,
+    probes: &[Probe],
+    sudo: &Sudo,
+    answers: &mut ShellAnswers,
+) -> Result<()> {
+    let may_answer = sudo.may_answer().await;
+    let refused = run_probing(transport, probes, sudo, may_answer, answers).await?;
+    let Some(refused) = refused else {
+        return Ok(());
+    };
+    sudo.give_up();
+    *answers = ShellAnswers::default();
+    run_probing(transport, probes, sudo, false, answers).await?;
+    answers
+        .records
+        .extend(refused.map(|said| (program::NOISE.to_owned(), Record::done(said))));
+    Ok(())
+}
+
+/// Runs the program. What comes back is `Some` where sudo asked and was not content, so nothing ran: with what
+/// to say of it, where a password was tried at all.
 async fn run_probing(
     transport: &dyn Transport,
     probes: &[Probe],
+    sudo: &Sudo,
+    asks: bool,
     answers: &mut ShellAnswers,
-) -> Result<()> {
+) -> Result<Option<Option<String>>> {
     let mark = mark();
-    let program = program::probing(probes, &mark);
+    let program = program::probing(probes, &mark, asks);
     let mut exec = transport.exec(&program.command).await?;
     let mut parser = FrameParser::new(&mark);
-    let mut noise = Vec::new();
     let mut buffer = vec![0; 16 * 1024];
-    let write = async {
-        // A box that ends early closes its stdin; what it answered is judged all the same.
-        let _ = exec.stdin.write_all(&program.stdin).await;
-        let _ = exec.stdin.shutdown().await;
-    };
+    let (speaker, listener, beside) = converse(&program, sudo);
+    let mut ran = false;
     let read = async {
+        // Its end tells the one who writes that nothing more comes.
+        let listener = listener;
         while let Ok(count @ 1..) = exec.stdout.read(&mut buffer).await {
             for frame in parser.push(&buffer[..count]) {
+                listener.heard(&frame);
+                ran |= frame.id == program::ELEVATED;
                 if frame.id == "clock" {
                     answers.taken_at = Some(seconds_since_1970());
                 }
@@ -184,23 +220,14 @@ async fn run_probing(
             }
         }
     };
-    let hear_noise = read_limited(&mut exec.stderr, &mut noise);
-    tokio::join!(write, read, hear_noise);
-    let noise = String::from_utf8_lossy(&noise).into_owned();
+    let hear_noise = beside.hear_noise(&mut exec.stderr);
+    let (tried, (), noise) = tokio::join!(speaker.speak(&mut exec.stdin), read, hear_noise);
+    let refused = asks && !ran;
+    let said = refused.then(|| tried.any().then(|| REFUSED.to_owned()));
     answers
         .records
         .push((program::NOISE.to_owned(), Record::done(noise)));
-    Ok(())
-}
-
-/// Reads to the end, keeping only the beginning: a noisy shell may say megabytes.
-async fn read_limited(stream: &mut tokio::io::DuplexStream, kept: &mut Vec<u8>) {
-    const KEPT: usize = 8 * 1024;
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-        let room = KEPT.saturating_sub(kept.len()).min(count);
-        kept.extend_from_slice(&buffer[..room]);
-    }
+    Ok(said)
 }
 
 fn record_of(frame: Frame) -> (String, Record) {
@@ -262,6 +289,7 @@ mod tests {
             Arc::new(transport),
             &probes,
             &[],
+            &Sudo::nobody(),
             Instant::now() + TOTAL_DEADLINE,
         )
         .await;

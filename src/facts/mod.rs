@@ -2,6 +2,7 @@
 
 pub mod authors;
 pub mod collect;
+pub mod converse;
 pub mod frames;
 pub mod here;
 pub mod laptop;
@@ -10,6 +11,7 @@ pub mod program;
 pub mod reach;
 pub mod record;
 pub mod services;
+pub mod sudo;
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;

@@ -14,6 +14,9 @@ pub const LOGIN: &str = "login";
 pub const ELEVATED: &str = "elevated";
 pub const NOISE: &str = "noise";
 
+/// Comes where sudo took a password: the program is read only now.
+pub const READY: &str = "ready";
+
 /// Comes where fragments ran into the deadline: those without a frame of their own.
 pub const OVERDUE: &str = "overdue";
 
@@ -29,6 +32,47 @@ pub struct Program {
     pub stdin: Vec<u8>,
     /// What every frame of this run begins with.
     pub mark: String,
+    /// Whether sudo may ask for a password, with [`prompt`].
+    pub asks: bool,
+    /// Whether the program is read only after [`READY`].
+    pub waits: bool,
+}
+
+/// How root's rights are had on a box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// The login user is root.
+    Root,
+    /// sudo asks nothing.
+    Sudo,
+    /// sudo asks for the user's password.
+    Password,
+}
+
+impl Rights {
+    /// What the program says of itself in the frame [`ELEVATED`]; `no` is none of these.
+    pub const BY_PASSWORD: &str = "password";
+}
+
+/// What sudo asks with, on stderr: no program says it by chance, and a second time it means that the answer to
+/// the first was wrong.
+#[must_use]
+pub fn prompt(mark: &str) -> String {
+    format!("{mark}-asks:")
+}
+
+/// sudo, with the password on the stdin of the very command that it runs. (A password never stands in argv,
+/// and a pipe that a shell fills would hand the program on as a second try.)
+#[must_use]
+pub fn sudo_by_password(mark: &str) -> String {
+    format!("sudo -S -p {}", prompt(mark))
+}
+
+/// The part of a shell program that says [`READY`]. It stands within quotes within quotes, where every shell
+/// reads what is quoted in a way of its own: so there is nothing in it to quote.
+#[must_use]
+pub fn say_ready(mark: &str) -> String {
+    format!("echo; echo {mark} {READY} 0 0 0")
 }
 
 /// Makes frames, one at a time even when several processes answer at once.
@@ -53,12 +97,26 @@ probe() {
 /// It starts as the login user, says who that is, and elevates once. Where sudo refuses, the same
 /// program runs with the login user's rights, and what needs root is answered as refused. The fragments
 /// share the longest of their deadlines: timeout(1) then ends those that are left, with their children.
+///
+/// With `asks`, somebody can answer sudo's question. Where sudo refuses without a password, the program is
+/// thrown away, sudo asks, and once it is content the program is read anew. Where it never is, nothing runs.
 #[must_use]
-pub fn probing(probes: &[Probe], mark: &str) -> Program {
+pub fn probing(probes: &[Probe], mark: &str, asks: bool) -> Program {
     let body = probing_body(probes);
     let fragments = probes.iter().filter(|probe| is_fragment(probe));
     let seconds = fragments.map(|probe| probe.deadline.as_secs()).max();
     let seconds = seconds.unwrap_or(0).max(1);
+    let without = "elevated=no; run";
+    let refused = if asks {
+        format!(
+            "if command -v sudo >/dev/null; then head -c {} >/dev/null; elevated={}; run {}; else {without}; fi",
+            body.len(),
+            Rights::BY_PASSWORD,
+            sudo_by_password(mark),
+        )
+    } else {
+        without.to_owned()
+    };
     // One line: csh has none within quotes.
     let start = format!(
         concat!(
@@ -69,7 +127,7 @@ pub fn probing(probes: &[Probe], mark: &str) -> Program {
             r#"run() {{ "$@" timeout -k 1 {seconds} sh -c {loader} dwenv {length} "$HOME" "$user" $elevated; }}; "#,
             r#"elevated=yes; if [ "$id" = 0 ]; then run; ended=$?; else "#,
             "command -v sudo >/dev/null && run sudo -n; ended=$?; ",
-            "case $ended in {RAN}|124|137) ;; *) elevated=no; run; ended=$? ;; esac; fi; ",
+            "case $ended in {RAN}|124|137) ;; *) {refused}; ended=$? ;; esac; fi; ",
             r"case $ended in 124|137) printf '\n%s {OVERDUE} 0 0 0\n' {mark} ;; esac",
         ),
         LOGIN = LOGIN,
@@ -78,14 +136,20 @@ pub fn probing(probes: &[Probe], mark: &str) -> Program {
         mark = mark,
         seconds = seconds,
         loader = quote::sh(&format!(
-            "home=$2; user=$3; elevated=$4; mark={mark}; {LOADER}"
+            "home=$2; user=$3; elevated=$4; mark={mark}; \
+             case $4 in {password}) {ready} ;; esac; {LOADER}",
+            password = Rights::BY_PASSWORD,
+            ready = say_ready(mark),
         )),
         length = body.len(),
+        refused = refused,
     );
     Program {
         command: format!("exec sh -c {}", quote::sh(&start)),
         stdin: body.into_bytes(),
         mark: mark.to_owned(),
+        asks,
+        waits: false,
     }
 }
 
@@ -128,7 +192,7 @@ mod tests {
 
     /// Runs the program under the local shell, as the login shell of a box would.
     fn run(shell: &str, probes: &[Probe]) -> Vec<Frame> {
-        let program = probing(probes, "dwenv-test");
+        let program = probing(probes, "dwenv-test", false);
         let mut child = Command::new(shell)
             .args(["-c", &program.command])
             .stdin(Stdio::piped())
@@ -192,5 +256,70 @@ mod tests {
         let of = |id: &str| frames.iter().find(|frame| frame.id == id).unwrap();
         assert_ne!(of("broken").status, 0);
         assert_eq!(of("whole").status, 0);
+    }
+
+    /// What says who logs in, and a sudo that wants this password.
+    const STAND_INS: [(&str, &str); 2] = [
+        (
+            "id",
+            "#!/bin/sh\necho 'uid=1000(otto) gid=1000(otto) groups=1000(otto)'\n",
+        ),
+        (
+            "sudo",
+            "#!/bin/sh\n[ \"$1\" = -S ] || { echo 'sudo: a password is required' >&2; exit 1; }\n\
+             printf %s \"$3\" >&2; read -r given; [ \"$given\" = \"it's right\" ] || exit 1\n\
+             shift 3; exec \"$@\"\n",
+        ),
+    ];
+
+    fn ask(shell: &str, given: &str) -> (Vec<String>, String) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in STAND_INS {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let root = Probe::new("root", Question::Root("echo \"$2\"".to_owned()));
+        let program = probing(&[root, login("user", "echo here")], "dwenv-test", true);
+        let path = std::env::var("PATH").unwrap();
+        let mut child = Command::new(shell)
+            .args(["-c", &program.command])
+            .env("PATH", format!("{}:{path}", folder.path().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&program.stdin).unwrap();
+        stdin.write_all(format!("{given}\n").as_bytes()).unwrap();
+        // Where the password is wrong, nobody reads it.
+        let _ = stdin.write_all(&program.stdin);
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let frames = FrameParser::new("dwenv-test").push(&output.stdout);
+        let told = frames.iter().map(|frame| {
+            let body = String::from_utf8_lossy(&frame.body);
+            format!("{} {}", frame.id, body.lines().next().unwrap_or_default())
+        });
+        (
+            told.collect(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    #[test]
+    fn a_password_goes_before_the_program_under_every_shell() {
+        for shell in ["sh", "bash", "csh", "fish", "zsh"] {
+            let (mut told, noise) = ask(shell, "it's right");
+            told[3..].sort();
+            let who = "login uid=1000(otto) gid=1000(otto) groups=1000(otto)";
+            let expected = [who, "ready ", "elevated password", "root otto", "user here"];
+            assert_eq!(told, expected, "{shell}: {noise}");
+            assert!(noise.ends_with("dwenv-test-asks:"), "{shell}: {noise}");
+            let (told, _) = ask(shell, "wrong");
+            assert_eq!(told, [who], "{shell}");
+        }
     }
 }

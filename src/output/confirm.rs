@@ -44,7 +44,9 @@ pub fn show_typing() {
     }
 }
 
-fn somebody_is_there() -> bool {
+/// Whether stdin and stderr are terminals.
+#[must_use]
+pub fn somebody_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 

@@ -285,6 +285,12 @@ impl Output {
         confirm::ask(&self.stderr, question)
     }
 
+    /// Whether a question would be seen by somebody who can answer it.
+    #[must_use]
+    pub fn somebody_is_there(&self) -> bool {
+        confirm::somebody_is_there()
+    }
+
     /// A passphrase from the person at the terminal, not shown; `None` where nobody is there.
     #[must_use]
     pub fn passphrase(&self, question: &str) -> Option<Secret> {

@@ -16,8 +16,10 @@ use super::{Target, pull};
 use crate::error::{ErrorKind, Result};
 use crate::events::{Event, Events};
 use crate::facts::collect;
+use crate::facts::converse::Questions;
 use crate::facts::frames::FrameParser;
-use crate::facts::program::Program;
+use crate::facts::program::{self, Program};
+use crate::facts::sudo::{Sudo, Tried};
 use crate::interrupt::Hold;
 use crate::resources::change::Action;
 use crate::transport::Transport;
@@ -75,6 +77,7 @@ pub async fn scripts(
     let mark = collect::mark();
     let mut run = Followed {
         teller: Teller::new(steps, events),
+        sudo: target.sudo(),
         hold,
         heard: 0,
         asked: 0,
@@ -87,7 +90,7 @@ pub async fn scripts(
             End::Heard => return run.teller.ended(),
             End::Lost => {
                 run.reconnect(target, events).await?;
-                program = script::following(&run.mark, run.heard, manner.is_root);
+                program = script::following(&run.mark, run.heard, manner.rights);
             }
         }
     }
@@ -106,6 +109,7 @@ struct Followed<'a> {
     mark: String,
     transport: Arc<dyn Transport>,
     teller: Teller<'a>,
+    sudo: &'a Sudo,
     hold: Hold,
     /// How many bytes of what the run wrote were heard.
     heard: u64,
@@ -120,7 +124,10 @@ impl Followed<'_> {
             return Ok(End::Lost);
         };
         // A box that refuses the program closes its stdin; what it says then tells why.
-        let _ = exec.stdin.write_all(&program.stdin).await;
+        if !program.waits {
+            let _ = exec.stdin.write_all(&program.stdin).await;
+        }
+        let (mut questions, mut tried) = (Questions::new(&self.mark), Tried::default());
         let mut parser = FrameParser::new(&self.mark);
         let mut attached = None;
         let mut buffer = vec![0; 16 * 1024];
@@ -139,11 +146,26 @@ impl Followed<'_> {
                     let count = read.unwrap_or(0);
                     complains = count > 0;
                     complaint.add(&noise[..count]);
+                    for _ in 0..questions.heard(&noise[..count]) {
+                        let password = self.sudo.answer(&mut tried).await;
+                        let _ = match password {
+                            Some(password) => {
+                                let line = format!("{}\n", password.reveal());
+                                exec.stdin.write_all(line.as_bytes()).await
+                            }
+                            // The end of the input: sudo gives up.
+                            None => exec.stdin.shutdown().await,
+                        };
+                    }
                     continue;
                 }
                 () = self.hold.asked_again() => continue,
             };
             for frame in parser.push(&buffer[..count]) {
+                if frame.id == program::READY {
+                    let _ = exec.stdin.write_all(&program.stdin).await;
+                    continue;
+                }
                 if frame.id == said::ATTACHED {
                     attached = Some((frame.end, self.heard));
                     self.answer(&mut exec.stdin).await;
@@ -162,7 +184,9 @@ impl Followed<'_> {
         }
         // A link that is lost brings no exit status; a program that could not run does.
         match tokio::time::timeout(PAUSE, &mut exec.exit).await {
-            Ok(Ok(_)) => Err(self.teller.broken_off(&complaint.text())),
+            Ok(Ok(_)) => Err(self
+                .teller
+                .broken_off(&questions.left_out_of(&complaint.text()))),
             _ => Ok(End::Lost),
         }
     }

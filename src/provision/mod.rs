@@ -15,6 +15,8 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 use crate::events::Events;
+use crate::facts::program::Rights;
+use crate::facts::sudo::Sudo;
 use crate::facts::{Facts, Observed, Records};
 use crate::interrupt::Interrupts;
 use crate::resources::Context;
@@ -33,6 +35,9 @@ const ROUNDS: usize = 3;
 pub trait Target {
     /// Opens a new session: with the rights of a new login.
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>>>;
+
+    /// What sudo is told there, where it asks.
+    fn sudo(&self) -> &Sudo;
 
     /// Asks every probe over a session.
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records>;
@@ -166,7 +171,7 @@ async fn apply(
     wishes: &Wishes<'_>,
 ) -> Result<(Applied, Arc<dyn Transport>)> {
     let manner = Manner {
-        is_root: is_root(&facts.get::<Login>()),
+        rights: rights(&facts.get::<Login>(), target.sudo()).await,
         owner: wishes.owner,
         patience: wishes.patience,
     };
@@ -182,8 +187,13 @@ async fn apply(
     Ok((applied, transport))
 }
 
-fn is_root(login: &Observed<Login>) -> bool {
-    matches!(login, Ok(login) if login.uid == 0)
+async fn rights(login: &Observed<Login>, sudo: &Sudo) -> Rights {
+    match login {
+        Ok(login) if login.uid == 0 => Rights::Root,
+        // Where sudo did without one a moment ago, it may only have remembered the last.
+        Ok(login) if login.by_password || sudo.knows().await => Rights::Password,
+        _ => Rights::Sudo,
+    }
 }
 
 impl Outcome {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::facts::program::{LOADER, Program};
+use crate::facts::program::{self, LOADER, Program, Rights};
 use crate::quote;
 use crate::resources::apt;
 use crate::resources::change::{Action, Script};
@@ -174,7 +174,7 @@ start() {
 
 /// How a run is made.
 pub struct Manner<'a> {
-    pub is_root: bool,
+    pub rights: Rights,
     /// Who begins it, for somebody who finds the box held.
     pub owner: &'a str,
     /// How long another run is waited for.
@@ -227,19 +227,19 @@ pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Progra
     loaded(
         body,
         [program.into_bytes(), payload].concat(),
-        manner.is_root,
+        manner.rights,
         mark,
     )
 }
 
 /// Follows the run again, from the byte `from` of what it wrote.
 #[must_use]
-pub fn following(mark: &str, from: u64, is_root: bool) -> Program {
+pub fn following(mark: &str, from: u64, rights: Rights) -> Program {
     let body = format!(
         "exec 3<&0\n{}from={from}\n{FOLLOW}follow\n",
         beginning(mark)
     );
-    loaded(body, Vec::new(), is_root, mark)
+    loaded(body, Vec::new(), rights, mark)
 }
 
 fn beginning(mark: &str) -> String {
@@ -250,15 +250,22 @@ fn beginning(mark: &str) -> String {
 }
 
 /// `body` as the loader takes it, and what it reads itself.
-fn loaded(body: String, stdin: Vec<u8>, is_root: bool, mark: &str) -> Program {
-    let run = format!("sh -c {} dwenv {}", quote::sh(LOADER), body.len());
+fn loaded(body: String, stdin: Vec<u8>, rights: Rights, mark: &str) -> Program {
+    let by_password = rights == Rights::Password;
+    let loader = match by_password {
+        true => format!("{}; {LOADER}", program::say_ready(mark)),
+        false => LOADER.to_owned(),
+    };
+    let run = format!("sh -c {} dwenv {}", quote::sh(&loader), body.len());
     Program {
-        command: if is_root {
-            format!("exec {run}")
-        } else {
-            format!("exec sudo -n {run}")
+        command: match rights {
+            Rights::Root => format!("exec {run}"),
+            Rights::Sudo => format!("exec sudo -n {run}"),
+            Rights::Password => format!("exec {} {run}", program::sudo_by_password(mark)),
         },
         stdin: [body.into_bytes(), stdin].concat(),
         mark: mark.to_owned(),
+        asks: by_password,
+        waits: by_password,
     }
 }

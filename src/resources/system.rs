@@ -9,7 +9,7 @@ use super::releases::{self, Release};
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::error::Advice;
-use crate::facts::program;
+use crate::facts::program::{self, Rights};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, RecordStatus, Records, Unobserved};
 use crate::workshop::Workshop;
 
@@ -51,6 +51,8 @@ const CHECKS: &[Check] = &[
 /// Free space below which a workshop soon gets stuck, and below which nothing installs.
 const SCARCE_KB: u64 = 2_000_000;
 const FULL_KB: u64 = 500_000;
+/// What sudo says where a password would do.
+const WANTS_PASSWORD: &str = "a password is required";
 /// Clocks this far apart, in seconds, break apt's and TLS's dates now and then, or always.
 pub(super) const CLOCK_OFF: u64 = 60;
 pub(super) const CLOCK_WRONG: u64 = 300;
@@ -112,6 +114,8 @@ pub struct Login {
     pub groups: Vec<String>,
     /// Whether root's rights were had.
     pub elevated: bool,
+    /// Whether sudo wanted the user's password for it.
+    pub by_password: bool,
     /// What sudo said when it refused.
     pub sudo_said: String,
 }
@@ -150,10 +154,11 @@ impl Fact for Login {
             home: home.to_owned(),
             groups: field("groups=").map(names).unwrap_or_default(),
             elevated: match elevated {
-                "yes" => true,
+                "yes" | Rights::BY_PASSWORD => true,
                 "no" => false,
                 _ => return Err(garbled()),
             },
+            by_password: elevated == Rights::BY_PASSWORD,
             sudo_said: said
                 .lines()
                 .rfind(|line| line.starts_with("sudo:"))
@@ -326,9 +331,15 @@ impl Resource for System {
                 status: Status::Fail,
                 summary: format!("{user} cannot become root without a password: {said}"),
                 remedy: Some(Remedy {
-                    text: format!(
-                        "Log in to the box as somebody who may, and allow {user} to use sudo"
-                    ),
+                    text: if said.contains(WANTS_PASSWORD) {
+                        format!(
+                            "Run it on a terminal, where dwenv asks for {user}'s password, or name a file that holds it with `--sudo-password-file`. Or allow {user} to use sudo without one, logged in as somebody who may"
+                        )
+                    } else {
+                        format!(
+                            "Log in to the box as somebody who may, and allow {user} to use sudo"
+                        )
+                    },
                     // sudo passes over files whose names hold a dot, and names of users may.
                     commands: vec![format!(
                         "echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/workshop"
@@ -417,6 +428,9 @@ fn diff_sudo(login: &Rc<Observed<Login>>) -> State<Drift> {
     match login.as_ref() {
         Err(unobserved) => State::from(unobserved),
         Ok(login) if login.uid == 0 => State::AsDeclared("the login user is root".to_owned()),
+        Ok(login) if login.by_password => {
+            State::AsDeclared(format!("{} may use sudo, with a password", login.user))
+        }
         Ok(login) if login.elevated => State::AsDeclared(format!("{} may use sudo", login.user)),
         Ok(login) => State::Drifted(Drift::NoRoot {
             user: login.user.clone(),

@@ -39,7 +39,7 @@ impl FromStr for Target {
             return Err(Error::usage("the target is empty").hint(FORMS));
         }
         if let Some(rest) = text.strip_prefix("ssh://") {
-            return ssh_address(text, rest).map(Self::Ssh);
+            return SshAddress::parse(rest).map(Self::Ssh);
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(Error::usage(format!("`{scheme}://` is no kind of target")).hint(FORMS));
@@ -85,6 +85,13 @@ impl FromStr for Target {
     }
 }
 
+impl SshAddress {
+    /// Reads `USER@HOST:PORT`, where user and port may be left out.
+    pub fn parse(text: &str) -> Result<Self> {
+        ssh_address(text)
+    }
+}
+
 /// A name never reaches a shell or a program as an option: it starts with no `-`, and holds no space.
 fn plain_word(target: &str, word: &str) -> Result<()> {
     let fine = |c: char| c.is_alphanumeric() || "._-".contains(c);
@@ -98,7 +105,8 @@ fn plain_word(target: &str, word: &str) -> Result<()> {
     Ok(())
 }
 
-fn ssh_address(text: &str, rest: &str) -> Result<SshAddress> {
+fn ssh_address(rest: &str) -> Result<SshAddress> {
+    let text = format!("ssh://{rest}");
     let wrong = |what: &str| {
         Error::usage(format!("{what} in the target `{}`", text.escape_debug()))
             .hint("write `ssh://USER@HOST:PORT`; user and port may be left out")

@@ -97,6 +97,7 @@ mod linux {
                     file: folder::path(dir).join("host_keys"),
                 },
                 timeout: CONNECT_TIMEOUT,
+                via: Vec::new(),
             },
             provider: Provider::Sandbox,
             reach: vec![Reach::Address(address)],

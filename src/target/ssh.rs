@@ -164,14 +164,25 @@ fn located(
     identity: Option<&Path>,
     person: &Person,
 ) -> Result<Located> {
-    if let Some((alias, place)) = &settings.host_key_alias {
-        // Read under the host's own name, the key would be taken for a first contact and trusted.
-        return Err(Error::config(format!(
-            "{place}: `HostKeyAlias {alias}` applies to `{}`, and dwenv does not support it yet",
-            given.host
-        ))
-        .hint("name the machine by its address: `ssh://USER@ADDRESS:PORT`"));
-    }
+    let via = way(&settings, &given.host, person)?;
+    Ok(Located {
+        endpoint: Endpoint {
+            via,
+            ..endpoint(target.to_string(), &given, &settings, identity, person)?
+        },
+        provider: Provider::Ssh,
+        reach: vec![Reach::Address(settings.host_name)],
+    })
+}
+
+/// How to log in at one machine, as if nothing stood before it.
+fn endpoint(
+    name: String,
+    given: &Given,
+    settings: &Settings,
+    identity: Option<&Path>,
+    person: &Person,
+) -> Result<Endpoint> {
     let user = settings
         .user
         .clone()
@@ -180,24 +191,66 @@ fn located(
             Error::usage(format!("nothing says who logs in to `{}`", given.host))
                 .hint(format!("write `ssh://USER@{}`", given.host))
         })?;
-    Ok(Located {
-        endpoint: Endpoint {
-            name: target.to_string(),
-            port: settings.port.unwrap_or(22),
-            user,
-            identities: identities(identity, &given, &settings, person)?,
-            use_agent: !settings.identities_only && !settings.no_agent,
-            password: None,
-            host_key: HostKeyPolicy::KnownHosts {
-                files: known_hosts(&settings, person),
-                accept_new: !settings.known_hosts_only,
-            },
-            timeout: settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            host: settings.host_name.clone(),
+    Ok(Endpoint {
+        name,
+        host: settings.host_name.clone(),
+        port: settings.port.unwrap_or(22),
+        user,
+        identities: identities(identity, given, settings, person)?,
+        use_agent: !settings.identities_only && !settings.no_agent,
+        password: None,
+        host_key: HostKeyPolicy::KnownHosts {
+            files: known_hosts(settings, person),
+            accept_new: !settings.known_hosts_only,
+            alias: settings.host_key_alias.clone(),
         },
-        provider: Provider::Ssh,
-        reach: vec![Reach::Address(settings.host_name)],
+        timeout: settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        via: Vec::new(),
     })
+}
+
+/// The machines on the way, each as its own entry of OpenSSH's configuration has it. `host` is what the
+/// settings speak of.
+pub(super) fn way(settings: &Settings, host: &str, person: &Person) -> Result<Vec<Endpoint>> {
+    let mut way = Vec::new();
+    let mut asked = vec![host.to_owned()];
+    let mut jump = settings.jump.clone();
+    let mut place = settings.jump_place.clone();
+    // The machines of one list follow one another. Only the nearest may itself have one before it.
+    while !jump.is_empty() {
+        let mut before = Vec::new();
+        let mut part = Vec::new();
+        for (index, hop) in jump.into_iter().enumerate() {
+            let given = Given {
+                host: hop.host.clone(),
+                port: hop.port,
+                user: hop.user.clone(),
+                identity: None,
+            };
+            if asked.contains(&given.host) {
+                return Err(Error::config(format!(
+                    "{place}: the way to `{host}` leads over `{}` twice",
+                    given.host
+                ))
+                .hint(format!(
+                    "give `{}` an entry with `ProxyJump none`",
+                    given.host
+                )));
+            }
+            asked.push(given.host.clone());
+            let entry = self::settings(&given, person)?;
+            let name = hop.to_string();
+            let name = name.trim_start_matches("ssh://").to_owned();
+            part.push(endpoint(name, &given, &entry, None, person)?);
+            if index == 0 {
+                before = entry.jump;
+                place = entry.jump_place;
+            }
+        }
+        way.splice(0..0, part);
+        jump = before;
+    }
+    Ok(way)
 }
 
 fn identities(
@@ -256,13 +309,22 @@ fn known_hosts(settings: &Settings, person: &Person) -> Vec<PathBuf> {
             if files.is_empty() { usual() } else { files }
         }
     };
-    files.push(if cfg!(windows) {
-        let data = std::env::var_os("ProgramData").unwrap_or_else(|| "C:\\ProgramData".into());
-        PathBuf::from(data).join("ssh").join("ssh_known_hosts")
-    } else {
-        PathBuf::from("/etc/ssh/ssh_known_hosts")
-    });
+    match &settings.global_known_hosts {
+        None => files.push(everybodys("ssh_known_hosts")),
+        Some(named) => files.extend(named.iter().filter(|file| !is_null(file)).cloned()),
+    }
     files
+}
+
+/// A file of OpenSSH's client that counts for everybody on this computer.
+#[must_use]
+pub fn everybodys(file: &str) -> PathBuf {
+    if cfg!(windows) {
+        let data = std::env::var_os("ProgramData").unwrap_or_else(|| "C:\\ProgramData".into());
+        PathBuf::from(data).join("ssh").join(file)
+    } else {
+        PathBuf::from("/etc/ssh").join(file)
+    }
 }
 
 fn is_null(file: &Path) -> bool {

@@ -21,8 +21,12 @@ pub struct Endpoint {
     /// Offered last, by the methods `password` and `keyboard-interactive`.
     pub password: Option<Secret>,
     pub host_key: HostKeyPolicy,
-    /// How long the whole of connecting may take: TCP, handshake and login together.
+    /// How long the whole of connecting may take: TCP, handshake and login together, at every machine on
+    /// the way.
     pub timeout: Duration,
+    /// The machines on the way there, the nearest first; each is logged in to like any other, and carries
+    /// the connection to the next. What stands in their own `via` is not looked at.
+    pub via: Vec<Endpoint>,
 }
 
 /// Which host key is the right one.
@@ -32,6 +36,8 @@ pub enum HostKeyPolicy {
     KnownHosts {
         files: Vec<PathBuf>,
         accept_new: bool,
+        /// The name that the key is filed under, where that is not the host's own.
+        alias: Option<String>,
     },
     /// A box that dwenv or Vagrant made: its key is recorded under the machine's own id at the first
     /// contact, because all such boxes share one address.

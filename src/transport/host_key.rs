@@ -175,8 +175,12 @@ fn read_known_hosts(
         let (file, line) = (file.display(), skipped.line);
         events.detail(format!("{file} line {line} is skipped: {}", skipped.reason));
     }
-    let name = known_hosts::name(&endpoint.host, endpoint.port);
-    let bare = known_hosts::name(&endpoint.host, 22);
+    let name = filed_under(endpoint);
+    // An alias stands for itself, whatever the port.
+    let bare = match alias(endpoint) {
+        Some(_) => name.clone(),
+        None => known_hosts::name(&endpoint.host, 22),
+    };
     for entry in entries {
         let exact = entry.is_for(&name);
         if exact || entry.is_for(&bare) {
@@ -193,6 +197,21 @@ fn read_known_hosts(
         }
     }
     Ok(())
+}
+
+fn alias(endpoint: &Endpoint) -> Option<&str> {
+    match &endpoint.host_key {
+        HostKeyPolicy::KnownHosts { alias, .. } => alias.as_deref(),
+        HostKeyPolicy::Pinned { .. } => None,
+    }
+}
+
+/// The name that a known_hosts file has this endpoint's keys under.
+fn filed_under(endpoint: &Endpoint) -> String {
+    match alias(endpoint) {
+        Some(alias) => known_hosts::name(alias, 22),
+        None => known_hosts::name(&endpoint.host, endpoint.port),
+    }
 }
 
 /// The machine's id as the first word of a line.
@@ -216,7 +235,9 @@ fn first_contact(endpoint: &Endpoint, shown: &PublicKey, events: &Events) -> Res
             }
             Ok(())
         }
-        HostKeyPolicy::KnownHosts { files, accept_new } => {
+        HostKeyPolicy::KnownHosts {
+            files, accept_new, ..
+        } => {
             if !accept_new {
                 return Err(unknown(endpoint, shown, files));
             }
@@ -228,7 +249,7 @@ fn first_contact(endpoint: &Endpoint, shown: &PublicKey, events: &Events) -> Res
                 ));
                 return Ok(());
             };
-            let name = known_hosts::name(&endpoint.host, endpoint.port);
+            let name = filed_under(endpoint);
             match append_line(file, &format!("{name} {}", shown.line())) {
                 Ok(()) => events.note(format!(
                     "First contact with {}: its host key {print} was recorded in {}",
@@ -267,10 +288,24 @@ fn unknown(endpoint: &Endpoint, shown: &PublicKey, files: &[PathBuf]) -> Error {
     ))
     .hint(format!(
         "Compare it with what the box itself says (ssh-keygen -lf \
-         /etc/ssh/ssh_host_ed25519_key.pub), then record it: ssh -p {} {}",
+         /etc/ssh/ssh_host_ed25519_key.pub), then record it: ssh{} -p {} {}",
+        options(endpoint),
         endpoint.port,
         quote::typed(&format!("{}@{}", endpoint.user, endpoint.host))
     ))
+}
+
+/// What OpenSSH has to be told beside the address, to come to the same machine and file its key so.
+fn options(endpoint: &Endpoint) -> String {
+    let mut options = String::new();
+    if !endpoint.via.is_empty() {
+        let via: Vec<&str> = endpoint.via.iter().map(|hop| hop.name.as_str()).collect();
+        options += &format!(" -J {}", quote::typed(&via.join(",")));
+    }
+    if let Some(alias) = alias(endpoint) {
+        options += &format!(" -o {}", quote::typed(&format!("HostKeyAlias={alias}")));
+    }
+    options
 }
 
 fn changed(endpoint: &Endpoint, shown: &PublicKey, known: &Known) -> Error {
@@ -320,7 +355,7 @@ fn how_to_forget(error: Error, endpoint: &Endpoint, known: &Known) -> Error {
         HostKeyPolicy::KnownHosts { .. } => format!(
             "If the box was rebuilt, forget its old keys: ssh-keygen -f {} -R {}",
             quote::typed(&known.file.display().to_string()),
-            quote::typed(&known_hosts::name(&endpoint.host, endpoint.port))
+            quote::typed(&filed_under(endpoint))
         ),
     };
     error

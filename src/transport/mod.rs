@@ -4,6 +4,7 @@
 
 mod actor;
 mod bridge;
+mod chain;
 mod deadline;
 mod dial;
 pub mod endpoint;
@@ -13,6 +14,7 @@ mod host_key;
 mod known_hosts;
 mod link;
 mod login;
+mod pair;
 mod private_file;
 mod private_key;
 mod pulse;
@@ -77,6 +79,7 @@ pub enum Exit {
 /// What a connection has cost: the figures that `-v` prints and the tests hold to a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
+    /// One for the box, and one for each machine on the way there.
     pub handshakes: u32,
     pub execs: u32,
     pub tunnels: u32,

@@ -10,6 +10,7 @@ use polling::Poller;
 use tokio::sync::oneshot;
 
 use super::actor::{Actor, Command, Destination, Shared};
+use super::chain::dial_from;
 use super::deadline::Deadline;
 use super::dial::dial;
 use super::endpoint::Endpoint;
@@ -58,6 +59,8 @@ pub struct Session {
     /// Closed when the thread has ended.
     ended: Mutex<mpsc::Receiver<()>>,
     established: bool,
+    /// The session at the machine before this one, which carries this one. It ends last.
+    carrier: Option<Box<Session>>,
 }
 
 /// What the connecting thread needs, all of it its own.
@@ -70,15 +73,48 @@ struct Work {
     poller: Arc<Poller>,
 }
 
-/// Connects, verifies the host key and logs in, all within the endpoint's timeout.
+/// Connects, verifies the host key and logs in, at every machine on the way and at last at the endpoint
+/// itself, all within the endpoint's timeout.
 pub async fn connect(
     endpoint: &Endpoint,
     events: &Events,
     passphrase: Arc<dyn Passphrase>,
 ) -> Result<Session> {
-    let began = Instant::now();
     let deadline = Arc::new(Deadline::after(endpoint.timeout));
-    let stream = dial(endpoint, &deadline).await?;
+    let mut carrier = None;
+    for hop in &endpoint.via {
+        // How long silence is borne is the endpoint's to say, on the whole way.
+        let hop = Endpoint {
+            timeout: endpoint.timeout,
+            ..hop.clone()
+        };
+        let login = log_in(&hop, carrier, &deadline, events, passphrase.clone());
+        carrier = Some(login.await.map_err(|error| on_the_way(endpoint, error))?);
+    }
+    log_in(endpoint, carrier, &deadline, events, passphrase).await
+}
+
+/// Says of a machine that nobody asked for why it was connected to.
+fn on_the_way(endpoint: &Endpoint, error: Error) -> Error {
+    Error {
+        message: format!("On the way to {}: {}", endpoint.name, error.message),
+        ..error
+    }
+}
+
+/// One handshake and one login, over the network or over the session at the machine before.
+async fn log_in(
+    endpoint: &Endpoint,
+    carrier: Option<Session>,
+    deadline: &Arc<Deadline>,
+    events: &Events,
+    passphrase: Arc<dyn Passphrase>,
+) -> Result<Session> {
+    let began = Instant::now();
+    let stream = match &carrier {
+        None => dial(endpoint, deadline).await?,
+        Some(carrier) => dial_from(carrier, endpoint, deadline).await?,
+    };
     let dialled = began.elapsed();
     let no_thread = |cause: std::io::Error| {
         Error::failed(format!(
@@ -103,12 +139,13 @@ pub async fn connect(
         unwanted: Arc::default(),
         ended: Mutex::new(ended),
         established: false,
+        carrier: carrier.map(Box::new),
     };
     let work = Work {
         endpoint: endpoint.clone(),
         events: events.clone(),
         passphrase,
-        deadline: Arc::clone(&deadline),
+        deadline: Arc::clone(deadline),
         unwanted: Arc::clone(&session.unwanted),
         poller: Arc::clone(&poller),
     };
@@ -193,6 +230,11 @@ impl Session {
         &self.banner
     }
 
+    /// What people call the machine that this is a session at.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Asks the thread for something and waits for its answer.
     async fn ask<T>(
         &self,
@@ -214,6 +256,12 @@ impl Session {
     }
 
     fn lost(&self) -> Error {
+        // Where a machine on the way is gone, everything behind it is, for that reason only.
+        if let Some(carrier) = &self.carrier
+            && carrier.is_lost()
+        {
+            return carrier.lost();
+        }
         let error = Error::new(
             ErrorKind::Unreachable,
             format!("The connection to {} was lost", self.place),
@@ -228,6 +276,15 @@ impl Session {
             Some(reason) => error.because(reason),
             None => error,
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        let carrier = self
+            .carrier
+            .as_ref()
+            .is_some_and(|carrier| carrier.is_lost());
+        let lost = self.shared.lost.lock();
+        carrier || lost.unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     async fn tunnel(&self, to: Destination, shown: String) -> Result<Tunnel> {
@@ -290,7 +347,12 @@ impl Transport for Session {
     }
 
     fn tally(&self) -> Tally {
-        self.shared.counters.tally()
+        let own = self.shared.counters.tally();
+        let before = self.carrier.as_ref().map(|carrier| carrier.tally());
+        Tally {
+            handshakes: own.handshakes + before.map_or(0, |before| before.handshakes),
+            ..own
+        }
     }
 }
 

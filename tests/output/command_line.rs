@@ -182,6 +182,13 @@ fn help_is_for_people_who_never_used_a_terminal() {
           --identity <FILE>
               Log in to the box with this private key
 
+          --sudo-password-file <FILE>
+              Read the password for sudo in the box from this file, which only you
+              may read
+
+              It is needed only where sudo asks for one. On a terminal you are
+              asked, once for all boxes.
+
           --timeout <SECONDS>
               Give up on a box that has not let us in after so many seconds
 

@@ -231,8 +231,10 @@ impl Sshd {
             host_key: HostKeyPolicy::KnownHosts {
                 files: vec![self.path("known_hosts")],
                 accept_new: true,
+                alias: None,
             },
             timeout: Duration::from_secs(10),
+            via: Vec::new(),
         }
     }
 

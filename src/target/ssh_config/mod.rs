@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::names::SshAddress;
 use crate::error::Result;
 
 /// Which host is asked for. What the person gave on the command line goes before any file.
@@ -50,10 +51,16 @@ pub struct Settings {
     pub no_agent: bool,
     /// `None`: none named, so OpenSSH's own defaults.
     pub user_known_hosts: Option<Vec<PathBuf>>,
+    /// `None`: none named, so OpenSSH's own default.
+    pub global_known_hosts: Option<Vec<PathBuf>>,
     /// `StrictHostKeyChecking yes`: a host that is not known yet is refused.
     pub known_hosts_only: bool,
-    /// The name that the host key is filed under, with the place that says so.
-    pub host_key_alias: Option<(String, String)>,
+    /// The name that the host key is filed under.
+    pub host_key_alias: Option<String>,
+    /// `ProxyJump`: the machines on the way, the nearest first.
+    pub jump: Vec<SshAddress>,
+    /// The line that says so, for messages.
+    pub jump_place: String,
     pub connect_timeout: Option<Duration>,
     /// Whether some line speaks of this host in particular, and not only of every host.
     pub named: bool,

@@ -20,6 +20,9 @@ const HEEDED: &[&str] = &[
     "identitiesonly",
     "identityagent",
     "userknownhostsfile",
+    "globalknownhostsfile",
+    "revokedhostkeys",
+    "knownhostscommand",
     "stricthostkeychecking",
     "hostkeyalias",
     "connecttimeout",
@@ -48,11 +51,13 @@ struct Found {
     identities_only: Option<bool>,
     no_agent: Option<bool>,
     user_known_hosts: Option<(Vec<String>, String)>,
+    global_known_hosts: Option<(Vec<String>, String)>,
     known_hosts_only: Option<bool>,
-    host_key_alias: Option<(String, String)>,
+    host_key_alias: Option<String>,
     connect_timeout: Option<Option<std::time::Duration>>,
     /// `ProxyJump` and `ProxyCommand` exclude one another: the first of either counts.
     proxy_seen: bool,
+    proxy_jump: Option<(String, String)>,
 }
 
 pub(super) struct Reader<'a> {
@@ -196,6 +201,11 @@ impl<'a> Reader<'a> {
                     .user_known_hosts
                     .get_or_insert_with(|| (line.words.clone(), line.place.clone()));
             }
+            "globalknownhostsfile" => {
+                found
+                    .global_known_hosts
+                    .get_or_insert_with(|| (line.words.clone(), line.place.clone()));
+            }
             "stricthostkeychecking" => {
                 let strict = match values::one(line)?.to_ascii_lowercase().as_str() {
                     "yes" | "true" => true,
@@ -207,15 +217,18 @@ impl<'a> Reader<'a> {
                 found.known_hosts_only.get_or_insert(strict);
             }
             "hostkeyalias" => {
-                let value = (values::one(line)?.to_owned(), line.place.clone());
-                found.host_key_alias.get_or_insert(value);
+                found
+                    .host_key_alias
+                    .get_or_insert(values::one(line)?.to_owned());
             }
             "connecttimeout" => {
                 found.connect_timeout.get_or_insert(values::time(line)?);
             }
             "include" => self.include(line)?,
             "proxyjump" | "proxycommand" => self.proxy(line)?,
-            "canonicalizehostname" if line.words[0].eq_ignore_ascii_case("no") => {}
+            "canonicalizehostname" if says(line, "no") => {}
+            // Other places where a key is looked up: passed over, a key might be trusted that they refuse.
+            "revokedhostkeys" | "knownhostscommand" if says(line, "none") => {}
             _ => return Err(self.refusal(line)),
         }
         Ok(())
@@ -226,10 +239,16 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         self.found.proxy_seen = true;
-        if line.words.len() == 1 && line.words[0].eq_ignore_ascii_case("none") {
+        if says(line, "none") {
             return Ok(());
         }
-        Err(self.refusal(line))
+        if line.keyword == "proxycommand" {
+            return Err(self.refusal(line).hint(
+                "a machine on the way that is itself reached over SSH can be written as `ProxyJump`",
+            ));
+        }
+        self.found.proxy_jump = Some((values::one(line)?.to_owned(), line.place.clone()));
+        Ok(())
     }
 
     fn refusal(&self, line: &Line) -> Error {
@@ -299,19 +318,32 @@ impl<'a> Reader<'a> {
             .filter(|(word, _)| !is_none(word))
             .map(|(word, place)| path(word, place))
             .collect::<Result<Vec<_>>>()?;
-        let user_known_hosts = match &self.found.user_known_hosts {
-            None => None,
-            Some((words, place)) => Some(
-                words
-                    .iter()
-                    .filter(|word| !is_none(word))
-                    .map(|word| path(word, place))
-                    .collect::<Result<Vec<_>>>()?,
-            ),
+        let known_hosts = |found: &Option<(Vec<String>, String)>| -> Result<Option<Vec<PathBuf>>> {
+            let Some((words, place)) = found else {
+                return Ok(None);
+            };
+            let named = words.iter().filter(|word| !is_none(word));
+            named
+                .map(|word| path(word, place))
+                .collect::<Result<_>>()
+                .map(Some)
+        };
+        let user_known_hosts = known_hosts(&self.found.user_known_hosts)?;
+        let global_known_hosts = known_hosts(&self.found.global_known_hosts)?;
+        let jump = match &self.found.proxy_jump {
+            None => Vec::new(),
+            Some((word, place)) => values::hops(word, place, &tokens)?,
         };
         Ok(Settings {
             identity_files: (!files.is_empty()).then_some(identity_files),
             user_known_hosts,
+            global_known_hosts,
+            jump,
+            jump_place: self
+                .found
+                .proxy_jump
+                .map(|(_, place)| place)
+                .unwrap_or_default(),
             host_name,
             port: self.found.port,
             user: self.found.user,
@@ -323,6 +355,11 @@ impl<'a> Reader<'a> {
             named: self.named,
         })
     }
+}
+
+/// Whether this is all that the line says.
+fn says(line: &Line, word: &str) -> bool {
+    matches!(line.words.as_slice(), [only] if only.eq_ignore_ascii_case(word))
 }
 
 /// A relative path stands beside the person's own configuration.

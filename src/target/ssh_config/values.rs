@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Surroundings;
 use super::lines::Line;
 use crate::error::{Error, Result};
+use crate::target::names::SshAddress;
 
 /// The one word of a line that takes one.
 pub(super) fn one(line: &Line) -> Result<&str> {
@@ -100,6 +101,29 @@ pub(super) fn path(
         })
     })?;
     Ok(home(&word, surroundings))
+}
+
+/// The machines of a `ProxyJump`, the nearest first.
+pub(super) fn hops(word: &str, place: &str, tokens: &Tokens<'_>) -> Result<Vec<SshAddress>> {
+    let filled = fill(word, place, |token| {
+        Some(match token {
+            'h' => tokens.host.to_owned(),
+            'n' => tokens.original_host.to_owned(),
+            'p' => tokens.port.to_string(),
+            'r' => tokens.remote_user.to_owned(),
+            _ => return None,
+        })
+    })?;
+    let hop = |hop: &str| {
+        let hop = hop.trim();
+        SshAddress::parse(hop.strip_prefix("ssh://").unwrap_or(hop)).map_err(|error| {
+            Error::config(format!(
+                "{place}: `ProxyJump` takes machines as `USER@HOST:PORT`, with commas between them"
+            ))
+            .because(error.message)
+        })
+    };
+    filled.split(',').map(hop).collect()
 }
 
 /// A leading `~` is the home folder.

@@ -13,7 +13,7 @@ use self::said::{Machine, State};
 use super::names::{Target, near};
 use super::program::Environment;
 use super::ssh_config::{self, Asked, Settings};
-use super::{CONNECT_TIMEOUT, Located, Person, Provider, Reach, folder, hostonly, laptop};
+use super::{CONNECT_TIMEOUT, Located, Person, Provider, Reach, folder, hostonly, laptop, ssh};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
 use crate::transport::endpoint::{Endpoint, HostKeyPolicy};
@@ -259,6 +259,7 @@ impl Vagrant {
         let target = Target::Vagrant {
             machine: asked.map(str::to_owned),
         };
+        let via = ssh::way(&settings, name, &person)?;
         let reach = reach(&settings, &entry.provider, workshop);
         Ok(Located {
             endpoint: Endpoint {
@@ -274,6 +275,7 @@ impl Vagrant {
                     file: folder::path(&self.folder).join(HOST_KEYS),
                 },
                 timeout: CONNECT_TIMEOUT,
+                via,
             },
             provider: Provider::Vagrant(entry.provider.clone()),
             reach,
