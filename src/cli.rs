@@ -95,7 +95,8 @@ pub struct Global {
     /// Use this box; can be given several times
     ///
     /// `vagrant[:MACHINE]`, `sandbox[:NAME]`, `ssh://USER@HOST[:PORT]`, a name from `~/.ssh/config`, or one
-    /// from `[target.NAME]` in config.toml. Default: the box that was used last in this folder, else `vagrant`.
+    /// from `[target.NAME]` in config.toml. Several in one: `ssh://vagrant@192.168.33.[11-50]`; all of `[room]`
+    /// in config.toml: `room`. Default: the box that was used last in this folder, else `vagrant`.
     #[arg(long = "target", value_name = "TARGET")]
     pub targets: Vec<String>,
 
@@ -157,7 +158,7 @@ pub enum Command {
     ///
     /// The one command for a workshop. It can be run again at any time: what is there already stays.
     #[command(after_long_help = EXIT_CODES)]
-    Up,
+    Up(Up),
 
     /// Set the box up: install and configure what the workshop needs
     ///
@@ -223,8 +224,60 @@ pub enum Command {
     },
 }
 
+/// Which boxes of several, and how many at once.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options for several boxes")]
+pub struct Several {
+    /// Work on so many boxes at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+
+    /// Of these boxes take only the ones that did not end well in the last run
+    ///
+    /// Without `--target`: all boxes of the last run that did not end well.
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub limit: Option<Limit>,
+}
+
+impl Default for Several {
+    fn default() -> Self {
+        Self {
+            jobs: 16,
+            limit: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Limit {
+    Failed,
+}
+
+/// When a run over several boxes is broken off.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options for several boxes")]
+pub struct MaxFail {
+    /// Begin with no further box once so many have failed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_fail: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Up {
+    #[command(flatten)]
+    pub several: Several,
+    #[command(flatten)]
+    pub max_fail: MaxFail,
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Provision {
+    #[command(flatten)]
+    pub several: Several,
+
+    #[command(flatten)]
+    pub max_fail: MaxFail,
+
     /// Only show what would be done
     #[arg(long)]
     pub plan: bool,
@@ -244,6 +297,9 @@ pub const WAIT_LOCK: Duration = Duration::from_secs(10);
 /// What `doctor` looks at, and how it is told.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Doctor {
+    #[command(flatten)]
+    pub several: Several,
+
     /// Only look at the laptop: days ahead, when there may be no box yet
     #[arg(long, conflicts_with_all = ["wait", "fix"])]
     pub before: bool,

@@ -3,9 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 /// One thing that happened during a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// The run knows its boxes.
+    RunStarted {
+        /// The subcommand.
+        command: String,
+        /// As the person would write them, in the order of the summary.
+        targets: Vec<String>,
+    },
+    /// Work on one box of several begins.
+    BoxStarted,
+    /// Work on one box of several is over.
+    BoxFinished {
+        /// The number that a run of this box alone would end with.
+        exit_code: u8,
+        /// What came of it, in one sentence.
+        summary: String,
+        #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+        took: Duration,
+    },
     /// A longer step begins: what is being done now, in the present participle.
     StepStarted {
         step: String,
@@ -18,6 +39,7 @@ pub enum Event {
     },
     StepFinished {
         step: String,
+        #[serde(rename = "took_ms", serialize_with = "milliseconds")]
         took: Duration,
     },
     StepFailed {
@@ -38,13 +60,42 @@ pub enum Event {
     },
 }
 
+/// An event, and the box that it is of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told {
+    /// As the person would write it; `None` where it is of no box.
+    pub target: Option<Arc<str>>,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl From<Event> for Told {
+    fn from(event: Event) -> Self {
+        Self {
+            target: None,
+            event,
+        }
+    }
+}
+
 /// Where events go. Cheap to clone.
 #[derive(Clone)]
-pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
+pub struct Events {
+    sink: Arc<dyn Fn(Told) + Send + Sync>,
+    target: Option<Arc<str>>,
+}
 
 impl Events {
+    /// For who does not care which box an event is of.
     pub fn to(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(sink))
+        Self::told_to(move |told| sink(told.event))
+    }
+
+    pub fn told_to(sink: impl Fn(Told) + Send + Sync + 'static) -> Self {
+        Self {
+            sink: Arc::new(sink),
+            target: None,
+        }
     }
 
     /// Nobody listens.
@@ -53,8 +104,20 @@ impl Events {
         Self::to(|_| {})
     }
 
+    /// To the same place, as events of this box.
+    #[must_use]
+    pub fn of(&self, target: &str) -> Self {
+        Self {
+            sink: self.sink.clone(),
+            target: Some(target.into()),
+        }
+    }
+
     pub fn emit(&self, event: Event) {
-        (self.0)(event);
+        (self.sink)(Told {
+            target: self.target.clone(),
+            event,
+        });
     }
 
     pub fn note(&self, text: impl Into<String>) {
@@ -68,4 +131,8 @@ impl Events {
     pub fn detail(&self, text: impl Into<String>) {
         self.emit(Event::Detail { text: text.into() });
     }
+}
+
+fn milliseconds<S: Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,5 +1,6 @@
 //! The boxes of a run: found, connected to, and asked.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use tokio::io::AsyncReadExt;
 
 use super::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::Event;
+use crate::events::{Event, Events};
 use crate::facts::laptop::Program;
 use crate::facts::sudo::Sudo;
 use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, here, laptop};
@@ -42,6 +43,8 @@ pub struct Remote<'a> {
     /// As the person would write it.
     pub name: String,
     provider: Provider,
+    /// Where what happens to this box is told.
+    pub events: Events,
     probes: Vec<Probe>,
     /// Those that serve only a diagnosis.
     deep_probes: Vec<Probe>,
@@ -132,6 +135,7 @@ impl<'a> Remote<'a> {
             workshop,
             name: target.to_string(),
             provider,
+            events: environment.events.of(&target.to_string()),
             probes,
             deep_probes,
             found: Mutex::new(found),
@@ -256,8 +260,7 @@ impl<'a> Remote<'a> {
 
     /// What the connection has cost, for `-v`.
     pub fn tell_tally(&self, transport: &dyn Transport) {
-        self.environment
-            .events
+        self.events
             .detail(format!("{}: {}", self.name, transport.tally()));
     }
 
@@ -309,9 +312,11 @@ impl<'a> Remote<'a> {
         let asks = Arc::new(AskPassphrase {
             output: self.environment.output.clone(),
             progress: self.environment.progress.clone(),
+            known: self.environment.passphrases.clone(),
+            tried: Mutex::default(),
         });
         let began = Instant::now();
-        let opened = session::connect(&located.endpoint, &self.environment.events, asks).await;
+        let opened = session::connect(&located.endpoint, &self.events, asks).await;
         *self
             .connecting
             .lock()
@@ -348,7 +353,7 @@ impl<'a> Remote<'a> {
     async fn await_settled(&self, transport: &dyn Transport) {
         let step = format!("Waiting for the services of {}", self.name);
         let began = Instant::now();
-        let events = &self.environment.events;
+        let events = &self.events;
         events.emit(Event::StepStarted { step: step.clone() });
         let script = Units::await_settled(self.workshop);
         // The half of what is left is for looking again.
@@ -408,21 +413,37 @@ async fn locate(
 ) -> Result<Located> {
     let identity = environment.global.identity.as_deref();
     let folder = &environment.folder;
-    let mut located =
-        target::locate(target, workshop, folder, identity, &environment.events).await?;
+    let events = environment.events.of(&target.to_string());
+    let mut located = target::locate(target, workshop, folder, identity, &events).await?;
     located.endpoint.timeout = environment.timeout();
     Ok(located)
 }
 
-/// Asks the person at the terminal, one question after the other.
+/// Asks the person at the terminal, one question after the other, and about each key once: what opened it for
+/// one box is tried for the others.
 struct AskPassphrase {
     output: Arc<Output>,
     progress: Arc<Mutex<Progress>>,
+    /// By what was asked.
+    known: Arc<Mutex<HashMap<String, Secret>>>,
+    /// What was answered from `known` for this box.
+    tried: Mutex<HashSet<String>>,
 }
 
 impl Passphrase for AskPassphrase {
     fn ask(&self, what: &str) -> Option<Secret> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = known.get(what)
+            && tried.insert(what.to_owned())
+        {
+            return Some(secret.clone());
+        }
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.suspend(|| self.output.passphrase(&format!("Passphrase of {what}")))
+        let given =
+            progress.suspend(|| self.output.passphrase(&format!("Passphrase of {what}")))?;
+        known.insert(what.to_owned(), given.clone());
+        tried.insert(what.to_owned());
+        Some(given)
     }
 }

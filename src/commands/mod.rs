@@ -9,12 +9,14 @@ mod explain;
 mod init;
 mod lint;
 mod provision;
+mod room;
 mod schema;
 mod ssh;
 mod sudo;
 mod targets;
 mod up;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +30,8 @@ use crate::output::progress::Progress;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Output, Verbosity};
 use crate::provision::Wishes;
+use crate::secret::Secret;
+use crate::target::last_run::LastRun;
 use crate::target::{self, Here, Purpose, Target};
 use crate::workshop::{Secrets, Source, Workshop};
 
@@ -42,6 +46,8 @@ pub struct Environment {
     progress: Arc<Mutex<Progress>>,
     events: Events,
     sudo: Sudo,
+    /// What the person has typed for keys, so that a room is asked once.
+    passphrases: Arc<Mutex<HashMap<String, Secret>>>,
 }
 
 /// Runs the command of this command line, until it ends or somebody interrupts it.
@@ -77,7 +83,7 @@ async fn dispatch(
     let environment = Environment::new(cli.global, output, interrupts)?;
     let ended = match cli.command {
         Command::Ssh { command } => return ssh::run(&environment, &command).await,
-        Command::Up => up::run(&environment).await,
+        Command::Up(options) => up::run(&environment, &options).await,
         Command::Provision(options) => provision::run(&environment, &options).await,
         Command::Doctor(options) => doctor::run(&environment, &options).await,
         Command::Schema { document } => schema::run(document),
@@ -157,6 +163,7 @@ impl Environment {
             interrupts,
             events,
             progress,
+            passphrases: Arc::default(),
         })
     }
 
@@ -173,6 +180,35 @@ impl Environment {
             self.events.note(reason);
         }
         Ok(choice.targets)
+    }
+
+    /// The same for a command that takes several: what `--limit` leaves of them.
+    fn several_targets(
+        &self,
+        workshop: &Workshop,
+        purpose: Purpose,
+        several: &cli::Several,
+    ) -> Result<Vec<Target>> {
+        let Some(cli::Limit::Failed) = several.limit else {
+            return self.targets(workshop, purpose);
+        };
+        let last = LastRun::read(&self.folder)?;
+        if last.is_empty() {
+            return Err(Error::usage(
+                "no run over several boxes is known in this folder, so none of them failed",
+            )
+            .hint("Run it without `--limit failed` first"));
+        }
+        let mut targets = last.failed()?;
+        if !self.global.targets.is_empty() {
+            let given = self.targets(workshop, purpose)?;
+            targets.retain(|target| given.contains(target));
+        }
+        if targets.is_empty() {
+            self.events
+                .note("no box of the last run is left: all ended well");
+        }
+        Ok(targets)
     }
 
     /// The one target of a command that works on one only.
@@ -195,12 +231,12 @@ impl Environment {
     }
 
     /// What this person wants of a run that changes a box; `owner` is who makes it.
-    fn wishes<'a>(&'a self, owner: &'a str, patience: Duration) -> Wishes<'a> {
+    fn wishes<'a>(&'a self, owner: &'a str, patience: Duration, events: &'a Events) -> Wishes<'a> {
         Wishes {
             owner,
             patience,
             interrupts: &self.interrupts,
-            events: &self.events,
+            events,
         }
     }
 

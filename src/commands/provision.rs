@@ -1,12 +1,14 @@
-//! Sets the box up: shows what it is going to do, asks, and does it.
+//! Sets boxes up: shows what it is going to do, asks, and does it.
 
 use futures_util::future::BoxFuture;
 
 use super::Environment;
 use super::boxes::Remote;
 use super::doctor::worst;
+use super::room::{Ended, Room, Turn};
 use crate::cli;
 use crate::error::{Error, ExitCode, Result};
+use crate::output::human;
 use crate::provision::outcome::Outcome;
 use crate::provision::plan::Step;
 use crate::provision::{self, Consent, Provisioned};
@@ -15,10 +17,14 @@ use crate::workshop::{Secrets, Workshop};
 
 pub async fn run(environment: &Environment, options: &cli::Provision) -> Result<ExitCode> {
     let workshop = environment.workshop(Secrets::Read).await?;
-    let mut outcomes = Vec::new();
-    for target in environment.targets(&workshop, Purpose::Use)? {
-        let outcome = one(environment, &workshop, &target, options).await;
-        outcomes.push((target.to_string(), outcome));
+    let targets = environment.several_targets(&workshop, Purpose::Use, &options.several)?;
+    let max_fail = options.max_fail.max_fail;
+    let mut room = Room::new(environment, &targets, &options.several, max_fail);
+    room.differences = options.diff;
+    let work = |target, turn| one(environment, &workshop, target, turn, options);
+    let outcomes = room.each("provision", work, ended).await;
+    if let Some(error) = room.refusal() {
+        return Err(error);
     }
     if let [(_, Err(error))] = &outcomes[..] {
         return Err(error.clone());
@@ -35,27 +41,42 @@ async fn one(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
+    turn: Turn<'_>,
     options: &cli::Provision,
 ) -> Result<Outcome> {
     let remote = Remote::find(environment, workshop, target).await;
-    Ok(provision(environment, &remote, options).await?.outcome)
+    Ok(provision(environment, &remote, &turn, options)
+        .await?
+        .outcome)
+}
+
+fn ended(outcome: &Result<Outcome>) -> Ended {
+    match outcome {
+        Ok(outcome) => Ended {
+            exit_code: outcome.exit_code(),
+            summary: human::result(outcome).1,
+        },
+        Err(error) => error.into(),
+    }
 }
 
 /// Provisions one box that may be there.
 pub async fn provision(
     environment: &Environment,
     remote: &Remote<'_>,
+    turn: &Turn<'_>,
     options: &cli::Provision,
 ) -> Result<Provisioned> {
     remote.located()?;
     let consent = Asking {
         environment,
         options,
+        turn,
     };
     let mut done = provision::run(
         remote,
         remote.context(),
-        &environment.wishes(&owner(), options.wait_lock),
+        &environment.wishes(&owner(), options.wait_lock, &remote.events),
         &consent,
     )
     .await?;
@@ -68,27 +89,38 @@ pub async fn provision(
     Ok(done)
 }
 
-/// Shows each plan, and asks unless `--yes` was given.
-struct Asking<'a> {
+/// Shows each plan, and asks unless `--yes` was given; a room is asked once.
+struct Asking<'a, 'room> {
     environment: &'a Environment,
     options: &'a cli::Provision,
+    turn: &'a Turn<'room>,
 }
 
-impl Consent for Asking<'_> {
+impl Asking<'_, '_> {
+    async fn agreed(&self, planned: &Outcome) -> Result<bool> {
+        if self.options.plan {
+            return Ok(false);
+        }
+        let global = &self.environment.global;
+        if !self.turn.is_alone() && !global.yes {
+            return self.turn.agreed(planned).await;
+        }
+        // Forty plans that nobody is asked about would only hide what comes of them.
+        if self.turn.is_alone() || global.verbose {
+            self.environment
+                .tell(|output| output.plan(planned, self.options.diff))?;
+        }
+        self.environment.agreed("Do this now?").await
+    }
+}
+
+impl Consent for Asking<'_, '_> {
     fn to<'a>(
         &'a self,
         planned: &'a Outcome,
         steps: &'a [Step],
     ) -> BoxFuture<'a, Result<Vec<bool>>> {
-        Box::pin(async move {
-            if self.options.plan {
-                return Ok(vec![false; steps.len()]);
-            }
-            self.environment
-                .tell(|output| output.plan(planned, self.options.diff))?;
-            let agreed = self.environment.agreed("Do this now?").await?;
-            Ok(vec![agreed; steps.len()])
-        })
+        Box::pin(async move { Ok(vec![self.agreed(planned).await?; steps.len()]) })
     }
 }
 

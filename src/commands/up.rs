@@ -4,54 +4,78 @@ use super::Environment;
 use super::boxes::Remote;
 use super::doctor::worst;
 use super::provision::provision;
+use super::room::{Ended, Room, Turn};
 use crate::cli;
 use crate::doctor::{self, report::Report};
 use crate::error::{ExitCode, Result};
-use crate::output::Up;
+use crate::output::{Up, human};
 use crate::target::{self, Located, Purpose, Reach, Target};
 use crate::workshop::{Secrets, Workshop};
 
-pub async fn run(environment: &Environment) -> Result<ExitCode> {
+pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCode> {
     let workshop = environment.workshop(Secrets::Read).await?;
-    let mut boxes = Vec::new();
-    let mut codes = Vec::new();
-    let targets = environment.targets(&workshop, Purpose::Make)?;
-    for target in &targets {
-        let (up, code) = match one(environment, &workshop, target, targets.len() == 1).await {
-            Ok((up, code)) => (Ok(up), code),
-            Err(error) if targets.len() == 1 => return Err(error),
-            // The others are not to suffer from it.
-            Err(error) => {
-                let code = error.exit_code();
-                (Err(error), code)
-            }
-        };
-        boxes.push((target.to_string(), up));
-        codes.push(code);
+    let targets = environment.several_targets(&workshop, Purpose::Make, &options.several)?;
+    let room = Room::new(
+        environment,
+        &targets,
+        &options.several,
+        options.max_fail.max_fail,
+    );
+    // Whatever makes boxes makes them one after the other.
+    let starting = tokio::sync::Mutex::new(());
+    let work = |target, turn| one(environment, &workshop, target, turn, &starting);
+    let boxes = room.each("up", work, ended).await;
+    if let Some(error) = room.refusal() {
+        return Err(error);
     }
+    if let [(_, Err(error))] = &boxes[..] {
+        return Err(error.clone());
+    }
+    let code = worst(boxes.iter().map(|(_, up)| ended(up).exit_code));
+    let boxes: Vec<_> = boxes
+        .into_iter()
+        .map(|(target, up)| (target, up.map(|(up, _)| up)))
+        .collect();
     environment.tell(|output| output.up(&boxes))?;
-    Ok(worst(codes.into_iter()))
+    Ok(code)
+}
+
+fn ended(up: &Result<(Up, ExitCode)>) -> Ended {
+    match up {
+        Ok((up, code)) => Ended {
+            exit_code: *code,
+            summary: human::up_result(up).1,
+        },
+        Err(error) => error.into(),
+    }
 }
 
 async fn one(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
-    alone: bool,
+    turn: Turn<'_>,
+    starting: &tokio::sync::Mutex<()>,
 ) -> Result<(Up, ExitCode)> {
-    target::up(target, workshop, &environment.folder, &environment.events).await?;
+    {
+        let _only_one = starting.lock().await;
+        target::up(target, workshop, &environment.folder, &turn.events).await?;
+    }
     let remote = Remote::find(environment, workshop, target).await;
     let options = cli::Provision {
+        several: cli::Several::default(),
+        max_fail: cli::MaxFail::default(),
         plan: false,
         diff: false,
         wait_lock: cli::WAIT_LOCK,
     };
+    let alone = turn.is_alone();
     // One of several is not "the" box of this folder, and a machine that never answered is none.
     let made = !matches!(target, Target::Ssh(_) | Target::Named(_));
     if alone && made {
         target::remember(&environment.folder, target)?;
     }
-    let provisioned = provision(environment, &remote, &options).await?;
+    let provisioned = provision(environment, &remote, &turn, &options).await?;
     if alone && !made {
         target::remember(&environment.folder, target)?;
     }

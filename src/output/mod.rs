@@ -225,6 +225,19 @@ impl Output {
         }
     }
 
+    /// The same for several boxes, before the one question about all of them.
+    pub fn room_plan(&self, plans: &[Outcome], differences: bool) -> Result<()> {
+        match self.format {
+            Format::Human => {
+                to_stdout(|out| human::room_plan(out, &self.stdout, plans, differences))
+            }
+            _ => {
+                to_stderr(|out| human::room_plan(out, &self.stderr, plans, differences));
+                Ok(())
+            }
+        }
+    }
+
     /// What provision did, or what it would do where an outcome was not applied.
     pub fn provision(
         &self,

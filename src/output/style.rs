@@ -98,9 +98,16 @@ impl Stream {
     /// Columns of the terminal, 80 where there is none.
     #[must_use]
     pub fn width(self) -> usize {
-        let columns = self.term().size_checked().map(|(_, columns)| columns);
-        columns.map_or(Style::PLAIN.width, |columns| {
-            usize::from(columns).max(Style::NARROWEST)
+        self.size().1
+    }
+
+    /// Lines and columns of the terminal, 24 and 80 where there is none.
+    #[must_use]
+    pub fn size(self) -> (usize, usize) {
+        let size = self.term().size_checked();
+        size.map_or((24, Style::PLAIN.width), |(lines, columns)| {
+            let columns = usize::from(columns).max(Style::NARROWEST);
+            (lines.into(), columns)
         })
     }
 

@@ -7,11 +7,14 @@ use std::path::Path;
 use super::laptop::{Os, find_vagrant, find_virtualbox};
 use super::names::Target;
 use super::program::Environment;
-use super::{Person, folder, ssh};
+use super::{Person, folder, range, ssh};
 use crate::error::{Error, Result};
 use crate::workshop::Workshop;
 
 const LAST: &str = "target";
+
+/// Behind `--target`, all the boxes that `[room]` declares.
+pub const ROOM: &str = "room";
 
 /// The boxes of this run, and why they were chosen where nobody named them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +66,12 @@ pub fn choose(
 ) -> Result<Choice> {
     let mut targets: Vec<Target> = Vec::new();
     for text in given {
-        let target: Target = text.parse()?;
-        if let Target::Named(name) = &target {
-            ssh::check_name(name, workshop, &Person::this()?)?;
-        }
-        if !targets.contains(&target) {
-            targets.push(target);
+        if text == ROOM && !workshop.room.is_empty() {
+            for text in &workshop.room {
+                add(&mut targets, text, workshop)?;
+            }
+        } else {
+            add(&mut targets, text, workshop)?;
         }
     }
     let silently = |target| Choice {
@@ -97,6 +100,20 @@ pub fn choose(
         }
     }
     Ok(silently(Target::Vagrant { machine: None }))
+}
+
+/// Adds the boxes that `text` stands for.
+fn add(targets: &mut Vec<Target>, text: &str, workshop: &Workshop) -> Result<()> {
+    for text in range::expand(text)? {
+        let target: Target = text.parse()?;
+        if let Target::Named(name) = &target {
+            ssh::check_name(name, workshop, &Person::this()?)?;
+        }
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    Ok(())
 }
 
 /// The box used last in this folder.

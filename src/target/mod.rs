@@ -5,10 +5,12 @@ pub mod compat;
 pub mod folder;
 pub mod hostonly;
 pub mod laptop;
+pub mod last_run;
 pub mod life;
 pub mod names;
 mod person;
 pub mod program;
+pub mod range;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 pub mod sandbox_target;

@@ -4,6 +4,8 @@
 use semver::Version;
 
 use super::section::{Problem, suggestion};
+use crate::error::Error;
+use crate::target::{self, Target, range};
 
 type Checked<T> = Result<T, Problem>;
 
@@ -225,10 +227,28 @@ pub fn unit(text: &str) -> Checked<String> {
 
 /// The name of a `[target.NAME]`.
 pub fn target_name(text: &str) -> Checked<String> {
-    if matches!(text, "vagrant" | "sandbox" | "ssh") {
+    if matches!(text, "vagrant" | "sandbox" | "ssh" | target::choose::ROOM) {
         return Err(Problem::new("--target already knows that word"));
     }
     login(text)
+}
+
+/// What `--target` takes: a box, or several in a range.
+pub fn room_target(text: &str) -> Checked<String> {
+    let problem = |error: Error| {
+        let problem = Problem::new(&error.message);
+        match error.hints.first() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    };
+    for target in range::expand(text).map_err(problem)? {
+        target.parse::<Target>().map_err(problem)?;
+    }
+    if text == target::choose::ROOM {
+        return Err(Problem::new("the room cannot hold itself"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A host that SSH reaches.

@@ -59,6 +59,7 @@ pub fn read(
         postgres,
         server,
         targets: targets(top.find("target"))?,
+        room: room(top.find("room"))?,
         checks,
         ignores,
         origin,
@@ -310,6 +311,23 @@ fn targets(value: Option<Value>) -> Result<BTreeMap<String, NamedTarget>> {
         targets.insert(name, target);
     }
     Ok(targets)
+}
+
+fn room(value: Option<Value>) -> Result<Vec<String>> {
+    let Some(value) = value else {
+        return Ok(Vec::new());
+    };
+    let section = value.section()?;
+    let list = section.get("targets")?;
+    let mut room = Vec::new();
+    for entry in list.list()? {
+        room.push(entry.parse(check::room_target)?);
+    }
+    if room.is_empty() {
+        return Err(list.error(Problem::new("a room has at least one box")));
+    }
+    section.finish()?;
+    Ok(room)
 }
 
 fn identity_path(value: &Value) -> Result<PathBuf> {

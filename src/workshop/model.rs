@@ -22,6 +22,8 @@ pub struct Workshop {
     pub server: Server,
     /// `[target.NAME]` entries: names for SSH targets.
     pub targets: BTreeMap<String, NamedTarget>,
+    /// `[room]`: the boxes that `--target room` stands for, as `--target` would take them.
+    pub room: Vec<String>,
     /// `[checks.NAME]`: the author's own checks.
     pub checks: Vec<AuthorsCheck>,
     /// Checks that are shown and not counted.

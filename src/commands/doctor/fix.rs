@@ -91,7 +91,7 @@ async fn one(
     let provisioned = provision::run(
         &remote,
         remote.context(),
-        &environment.wishes(&owner(), cli::WAIT_LOCK),
+        &environment.wishes(&owner(), cli::WAIT_LOCK, &remote.events),
         &asking,
     )
     .await?;

@@ -41,7 +41,7 @@ pub async fn until_ready(
         return once(environment, workshop, target, options).await;
     };
     let began = Instant::now();
-    let events = &environment.events;
+    let events = environment.events.of(&target.to_string());
     let step = format!("Waiting until {target} is ready");
     events.emit(Event::StepStarted { step: step.clone() });
     let looked = loop {

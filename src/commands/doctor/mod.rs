@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use super::Environment;
 use super::boxes::Remote;
+use super::room::{Ended, Room, Turn};
 use crate::cli;
 use crate::doctor::report::Report;
 use crate::doctor::saved::Saved;
 use crate::doctor::select::Selection;
 use crate::doctor::share::shareable;
 use crate::error::{Error, ExitCode, Result};
-use crate::output::to_file;
+use crate::output::{human, to_file};
 use crate::resources::Context;
 use crate::target::{Purpose, Target};
 use crate::workshop::{Secrets, Workshop};
@@ -34,7 +35,7 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
     if !options.from.is_empty() {
         return offline::run(environment, &workshop, options);
     }
-    let targets = environment.targets(&workshop, Purpose::Use)?;
+    let targets = environment.several_targets(&workshop, Purpose::Use, &options.several)?;
     if options.list {
         return list(environment, &workshop, &targets, options).await;
     }
@@ -46,16 +47,30 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
     if options.fix {
         return fix::run(environment, &workshop, &targets, options).await;
     }
-    let looking = targets
-        .iter()
-        .map(|target| look::until_ready(environment, &workshop, target, options));
-    let mut reports = Vec::new();
-    for looked in futures_util::future::join_all(looking).await {
-        reports.push(told(looked?, options)?);
-    }
+    let room = Room::new(environment, &targets, &options.several, None);
+    let work = async |target, turn: Turn<'_>| {
+        let looked = look::until_ready(environment, &workshop, target, options).await;
+        drop(turn);
+        told(looked?, options)
+    };
+    let looked = room.each("doctor", work, ended).await;
+    let reports: Vec<Report> = looked
+        .into_iter()
+        .map(|(_, report)| report)
+        .collect::<Result<_>>()?;
     environment.tell(|output| output.doctor(&reports))?;
     write_reports(environment, options, &reports)?;
     Ok(worst(reports.iter().map(Report::exit_code)))
+}
+
+fn ended(report: &Result<Report>) -> Ended {
+    match report {
+        Ok(report) => Ended {
+            exit_code: report.exit_code(),
+            summary: human::verdict(report).1,
+        },
+        Err(error) => error.into(),
+    }
 }
 
 /// The report of one look, as it is told; what was seen is saved beside it.

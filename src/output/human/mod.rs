@@ -9,8 +9,8 @@ mod plan;
 mod report;
 mod verdict;
 
-pub use others::{done, error, targets, up};
-pub use outcome::{provision, results};
+pub use others::{done, error, targets, up, up_result};
+pub use outcome::{provision, result, room_plan};
 pub use parts::{duration, word};
 pub use people::{checks, fixed, offer, people};
 pub use plan::plan;

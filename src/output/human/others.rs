@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::outcome::results;
-use super::parts::{INDENT, heading, next_step, table};
+use super::outcome::{failure, on_all, result, results, results_table};
+use super::parts::{INDENT, emphasised, heading, next_step, table};
 use super::report;
+use super::verdict::verdict;
 use crate::error::{Advice, Error, Result};
 use crate::output::style::{Label, Style, put};
 use crate::output::text::{Text, UNBROKEN};
@@ -17,35 +18,66 @@ pub fn up(
     boxes: &[(String, Result<Up>)],
     verbose: bool,
 ) -> io::Result<()> {
-    for (index, (target, up)) in boxes.iter().enumerate() {
-        if boxes.len() > 1 {
-            if index > 0 {
-                writeln!(out)?;
-            }
+    if let [(_, up)] = boxes {
+        return one_up(out, style, up, verbose);
+    }
+    for (target, up) in boxes {
+        let well = matches!(up, Ok(up) if up_result(up).0 == Label::Pass);
+        if verbose || !well {
             heading(out, style, target)?;
+            one_up(out, style, up, verbose)?;
+            writeln!(out)?;
         }
-        let up = match up {
-            Ok(up) => up,
-            Err(failure) => {
-                error(out, style, failure)?;
-                continue;
-            }
-        };
-        if let Some(outcome) = &up.provision {
-            results(out, style, outcome, verbose)?;
+    }
+    let results: Vec<_> = boxes
+        .iter()
+        .map(|(target, up)| {
+            let result = match up {
+                Ok(up) => up_result(up),
+                Err(error) => failure(error),
+            };
+            (target.as_str(), result)
+        })
+        .collect();
+    results_table(out, style, &results)?;
+    writeln!(out)?;
+    let (label, text) = on_all(&results, "up");
+    put(out, &style.wrap(0, 0, &emphasised(label, &text)))
+}
+
+/// The one thing to know about a box after `up`.
+#[must_use]
+pub fn up_result(up: &Up) -> (Label, String) {
+    let (label, text) = match (&up.doctor, &up.provision) {
+        (Some(report), _) => verdict(report),
+        (None, Some(outcome)) => result(outcome),
+        (None, None) => (Label::Unknown, "Nothing is known of it.".to_owned()),
+    };
+    match &up.address {
+        Some(address) => (label, format!("{text} {address}")),
+        None => (label, text),
+    }
+}
+
+fn one_up(out: &mut dyn Write, style: &Style, up: &Result<Up>, verbose: bool) -> io::Result<()> {
+    let up = match up {
+        Ok(up) => up,
+        Err(failure) => return error(out, style, failure),
+    };
+    if let Some(outcome) = &up.provision {
+        results(out, style, outcome, verbose)?;
+    }
+    if let Some(report) = &up.doctor {
+        if verbose || report.counts.pass < report.checks.len() {
+            writeln!(out)?;
         }
-        if let Some(report) = &up.doctor {
-            if verbose || report.counts.pass < report.checks.len() {
-                writeln!(out)?;
-            }
-            report::report(out, style, report, verbose)?;
-        }
-        if let Some(address) = &up.address {
-            let line = Text::new()
-                .plain("The workshop's server answers at ")
-                .add(Label::Path, address);
-            put(out, &style.wrap(0, 0, &line))?;
-        }
+        report::report(out, style, report, verbose)?;
+    }
+    if let Some(address) = &up.address {
+        let line = Text::new()
+            .plain("The workshop's server answers at ")
+            .add(Label::Path, address);
+        put(out, &style.wrap(0, 0, &line))?;
     }
     Ok(())
 }

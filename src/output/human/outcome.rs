@@ -8,7 +8,7 @@ use super::parts::{
 };
 use super::plan::{plan, plan_only};
 use crate::doctor::report::Status;
-use crate::error::Result;
+use crate::error::{Error, ExitCode, Result};
 use crate::output::style::{Label, Style, Symbol, put};
 use crate::output::text::Text;
 use crate::provision::outcome::{ChangeStatus, Outcome, PlannedChange, Unchanged};
@@ -21,61 +21,166 @@ pub fn provision(
     differences: bool,
     verbose: bool,
 ) -> io::Result<()> {
-    for (index, (target, outcome)) in outcomes.iter().enumerate() {
-        if outcomes.len() > 1 {
-            if index > 0 {
-                writeln!(out)?;
-            }
+    if let [(_, outcome)] = outcomes {
+        return one(out, style, outcome, differences, verbose);
+    }
+    let only_planned = |outcome: &&Outcome| !outcome.applied && !outcome.changes.is_empty();
+    let done = outcomes
+        .iter()
+        .filter_map(|(_, outcome)| outcome.as_ref().ok());
+    let planned: Vec<Outcome> = done.filter(only_planned).cloned().collect();
+    room_plan(out, style, &planned, differences)?;
+    for (target, outcome) in outcomes {
+        let grouped = matches!(outcome, Ok(outcome) if only_planned(&outcome));
+        if !grouped && (verbose || !is_told_by_its_row(outcome)) {
             heading(out, style, target)?;
-        }
-        match outcome {
-            Ok(outcome) if outcome.applied => results(out, style, outcome, verbose)?,
-            Ok(outcome) => {
-                plan(out, style, outcome, differences)?;
-                notes(out, style, outcome)?;
-                plan_only(out, style, outcome)?;
-            }
-            Err(error) => others::error(out, style, error)?,
+            one(out, style, outcome, differences, verbose)?;
+            writeln!(out)?;
         }
     }
-    if outcomes.len() > 1 {
-        writeln!(out)?;
-        outcomes_table(out, style, outcomes)?;
+    let results: Vec<_> = outcomes
+        .iter()
+        .map(|(target, outcome)| (target.as_str(), told(outcome)))
+        .collect();
+    results_table(out, style, &results)?;
+    writeln!(out)?;
+    if !planned.is_empty() {
+        return plan_only(out, style, &planned[0]);
+    }
+    let (label, text) = on_all(&results, "provision");
+    put(out, &style.wrap(0, 0, &emphasised(label, &text)))
+}
+
+fn one(
+    out: &mut dyn Write,
+    style: &Style,
+    outcome: &Result<Outcome>,
+    differences: bool,
+    verbose: bool,
+) -> io::Result<()> {
+    match outcome {
+        Ok(outcome) if outcome.applied => results(out, style, outcome, verbose),
+        Ok(outcome) => {
+            plan(out, style, outcome, differences)?;
+            notes(out, style, outcome)?;
+            plan_only(out, style, outcome)
+        }
+        Err(error) => others::error(out, style, error),
+    }
+}
+
+/// What is about to be done to several boxes; those that need the same share one plan.
+pub fn room_plan(
+    out: &mut dyn Write,
+    style: &Style,
+    plans: &[Outcome],
+    differences: bool,
+) -> io::Result<()> {
+    let mut groups: Vec<(Outcome, Vec<&str>)> = Vec::new();
+    for plan in plans {
+        let same = |(known, _): &&mut (Outcome, Vec<&str>)| {
+            known.changes == plan.changes && known.unchanged == plan.unchanged
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, targets)) => targets.push(&plan.target),
+            None => groups.push((plan.clone(), vec![&plan.target])),
+        }
+    }
+    for (mut shared, targets) in groups {
+        if let [_, _, ..] = targets[..] {
+            shared.target = format!("each of {}", number(targets.len(), "target"));
+            plan(out, style, &shared, differences)?;
+            let line = Text::of(Label::Dim, format!("These are: {}", targets.join(", ")));
+            put(out, &style.wrap(0, INDENT, &line))?;
+            writeln!(out)?;
+        } else {
+            plan(out, style, &shared, differences)?;
+        }
     }
     Ok(())
 }
 
-fn outcomes_table(
+/// Whether the summary's row says all there is to say of it.
+fn is_told_by_its_row(outcome: &Result<Outcome>) -> bool {
+    matches!(outcome, Ok(outcome) if outcome.notes.is_empty() && result(outcome).0 == Label::Pass)
+}
+
+/// A row for each target, in the order of the run.
+pub(super) fn results_table(
     out: &mut dyn Write,
     style: &Style,
-    outcomes: &[(String, Result<Outcome>)],
+    results: &[(&str, (Label, String))],
 ) -> io::Result<()> {
-    let rows: Vec<[Text; 3]> = outcomes
+    let rows: Vec<[Text; 3]> = results
         .iter()
-        .map(|(target, outcome)| {
-            let (label, text) = match outcome {
-                Ok(outcome) if outcome.applied => conclusion(outcome),
-                Ok(outcome) if outcome.changes.is_empty() => nothing_planned(outcome),
-                Ok(outcome) => (
-                    Label::Heading,
-                    format!("{} to make.", number(outcome.changes.len(), "change")),
-                ),
-                Err(error) => (Label::Fail, format!("{}.", error.message)),
-            };
-            let status = match label {
+        .map(|(target, (label, text))| {
+            let symbol = match label {
                 Label::Fail => Symbol::Fail,
                 Label::Unknown => Symbol::Unknown,
                 Label::Pass => Symbol::Pass,
                 _ => Symbol::Next,
             };
             [
-                Text::of(label, style.symbol(status)),
-                Text::new().plain(target),
+                Text::of(*label, style.symbol(symbol)),
+                Text::new().plain(*target),
                 Text::new().plain(text),
             ]
         })
         .collect();
     table(out, style, ["", "Target", "Result"], &rows)
+}
+
+/// The one thing to know about several targets after `command`.
+pub(super) fn on_all(results: &[(&str, (Label, String))], command: &str) -> (Label, String) {
+    let all = number(results.len(), "target");
+    let of = |wanted: &[Label]| {
+        let matching = results
+            .iter()
+            .filter(|(_, (label, _))| wanted.contains(label));
+        matching.count()
+    };
+    let (failed, unknown) = (of(&[Label::Fail]), of(&[Label::Unknown]));
+    let again = format!("mend the causes, then run `dwenv {command} --limit failed`.");
+    match (failed, unknown) {
+        (0, 0) => (Label::Pass, format!("All {all} ended well.")),
+        (0, unknown) => (
+            Label::Unknown,
+            format!("{unknown} of {all} could not be judged: {again}"),
+        ),
+        (failed, _) => (
+            Label::Fail,
+            format!("{} of {all} did not end well: {again}", failed + unknown),
+        ),
+    }
+}
+
+fn told(outcome: &Result<Outcome>) -> (Label, String) {
+    match outcome {
+        Ok(outcome) => result(outcome),
+        Err(error) => failure(error),
+    }
+}
+
+/// Why a target of several has no result.
+pub(super) fn failure(error: &Error) -> (Label, String) {
+    let label = match error.exit_code() {
+        ExitCode::Undetermined => Label::Unknown,
+        _ => Label::Fail,
+    };
+    (label, format!("{}.", error.message))
+}
+
+/// The one thing to know about a box that was provisioned, or planned.
+#[must_use]
+pub fn result(outcome: &Outcome) -> (Label, String) {
+    if outcome.applied {
+        conclusion(outcome)
+    } else if outcome.changes.is_empty() {
+        nothing_planned(outcome)
+    } else {
+        let count = number(outcome.changes.len(), "change");
+        (Label::Heading, format!("{count} to make."))
+    }
 }
 
 /// What was done on one target.
@@ -88,7 +193,7 @@ pub fn results(
     let mut told = false;
     for change in &outcome.changes {
         if verbose || change.status != ChangeStatus::Done {
-            result(out, style, change)?;
+            change_result(out, style, change)?;
             told = true;
         }
     }
@@ -101,7 +206,7 @@ pub fn results(
     put(out, &style.wrap(0, 0, &emphasised(label, &text)))
 }
 
-fn result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> io::Result<()> {
+fn change_result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> io::Result<()> {
     let (label, symbol, word) = match change.status {
         ChangeStatus::Planned => (Label::Dim, Symbol::Next, "planned"),
         ChangeStatus::Done => (Label::Pass, Symbol::Pass, "done"),

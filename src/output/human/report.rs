@@ -22,7 +22,13 @@ pub fn reports(
     if let [report] = reports {
         return self::report(out, style, report, verbose);
     }
+    // Of what passes the table says enough.
+    let is_told_by_its_row =
+        |report: &Report| report.counts.pass == report.checks.len() && report.notes.is_empty();
     for report in reports {
+        if !verbose && is_told_by_its_row(report) {
+            continue;
+        }
         heading(out, style, &report.target)?;
         self::report(out, style, report, verbose)?;
         writeln!(out)?;

@@ -1,0 +1,129 @@
+//! What one line says: a step, a box of several, all boxes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::output::text::{clean, columns};
+
+/// How much of a step's name is repeated in each line about it, in columns.
+pub const LONGEST_NAME: usize = 40;
+
+/// What is being done, to one box or before there is any.
+pub struct Step {
+    pub target: Option<Arc<str>>,
+    pub name: String,
+    pub detail: String,
+    pub fraction: Option<f64>,
+    pub since: Duration,
+    /// When the last line about it was written; only in plain mode.
+    pub told: Duration,
+}
+
+impl Step {
+    fn percent(&self) -> Option<String> {
+        let fraction = self.fraction.filter(|fraction| fraction.is_finite())?;
+        Some(format!("{:.0} %", fraction.clamp(0.0, 1.0) * 100.0))
+    }
+
+    /// A long name leaves room for what happens now.
+    pub fn short_name(&self, columns: usize, ellipsis: &str) -> String {
+        console::truncate_str(&self.name, columns, ellipsis).into_owned()
+    }
+
+    /// The detail comes last: it is what a narrow terminal may cut.
+    pub fn live(&self, name: &str, now: Duration, others: &str) -> String {
+        let mut parts = vec![format!("{name} ({}{others})", elapsed(self.since, now))];
+        parts.extend(self.percent().map(|percent| format!("{percent:>5}")));
+        if !self.detail.is_empty() {
+            parts.push(format!(" {}", self.detail));
+        }
+        clean(&parts.join(" ")).replace('\n', " ")
+    }
+
+    pub fn plain(&self, name: &str, now: Duration) -> String {
+        let mut what: Vec<String> = self.percent().into_iter().collect();
+        if !self.detail.is_empty() {
+            what.push(self.detail.clone());
+        }
+        let colon = if what.is_empty() { "" } else { ": " };
+        let line = format!(
+            "{name}{colon}{} ({})",
+            what.join(", "),
+            elapsed(self.since, now)
+        );
+        format!("{}\n", clean(&line).replace('\n', " "))
+    }
+}
+
+/// The boxes of a run over several.
+#[derive(Default)]
+pub struct Boxes {
+    pub all: usize,
+    pub since: Duration,
+    pub ended: usize,
+    /// How many of these did not end well.
+    pub failed: usize,
+    pub at_work: Vec<(Arc<str>, Duration)>,
+}
+
+impl Boxes {
+    pub fn are_several(&self) -> bool {
+        self.all > 1
+    }
+
+    /// How far all of them are.
+    pub fn summary(&self, now: Duration) -> String {
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!(", {failed} of them not well"),
+        };
+        let waiting = match self.all.saturating_sub(self.ended + self.at_work.len()) {
+            0 => String::new(),
+            waiting => format!(", {waiting} waiting"),
+        };
+        format!(
+            "{} of {} boxes done{failed}, {} at work{waiting} ({})",
+            self.ended,
+            self.all,
+            self.at_work.len(),
+            elapsed(self.since, now)
+        )
+    }
+
+    /// A line for each box that is worked on, the longest at work first.
+    pub fn lines(&self, steps: &[Step], now: Duration, ellipsis: &str) -> Vec<String> {
+        let name =
+            |target: &str| console::truncate_str(target, LONGEST_NAME, ellipsis).into_owned();
+        let names: Vec<String> = self
+            .at_work
+            .iter()
+            .map(|(target, _)| name(target))
+            .collect();
+        let longest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
+        let of = |target: &Arc<str>| {
+            let of_it = |step: &&Step| step.target.as_ref() == Some(target);
+            steps.iter().rfind(of_it)
+        };
+        self.at_work
+            .iter()
+            .zip(&names)
+            .map(|((target, since), name)| {
+                let filler = " ".repeat(longest - columns(name));
+                let what = match of(target) {
+                    Some(step) => step.live(&step.short_name(LONGEST_NAME, ellipsis), now, ""),
+                    None => format!("looking ({})", elapsed(*since, now)),
+                };
+                format!("{}{filler}  {what}", clean(name))
+            })
+            .collect()
+    }
+}
+
+fn elapsed(since: Duration, now: Duration) -> String {
+    let seconds = now.saturating_sub(since).as_secs();
+    if seconds < 60 {
+        format!("{seconds} s")
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
+}
