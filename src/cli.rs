@@ -22,6 +22,9 @@ Exit codes:
   4  Another run holds this box
   5  Interrupted: run it again";
 
+/// Over what only matters to who has more than one box.
+const SEVERAL: &str = "Options for several boxes";
+
 /// Stands under the help of `explain`.
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -123,6 +126,10 @@ pub struct Global {
     /// How results are told; junit and markdown are for `doctor` only
     #[arg(long, value_enum, default_value_t, global = true)]
     pub format: Format,
+
+    /// Also write what happens into this file, a line each with its time; lines are added to what is there
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub log: Option<PathBuf>,
 
     /// Answer every question with yes
     #[arg(short, long, global = true)]
@@ -226,16 +233,28 @@ pub enum Command {
 
 /// Which boxes of several, and how many at once.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Options for several boxes")]
 pub struct Several {
     /// Work on so many boxes at once
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=256),
+        help_heading = SEVERAL,
+        hide_short_help = true
+    )]
     pub jobs: u16,
 
     /// Of these boxes take only the ones that did not end well in the last run
     ///
     /// Without `--target`: all boxes of the last run that did not end well.
-    #[arg(long, value_enum, value_name = "WHICH")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        help_heading = SEVERAL,
+        hide_short_help = true
+    )]
     pub limit: Option<Limit>,
 }
 
@@ -255,10 +274,15 @@ pub enum Limit {
 
 /// When a run over several boxes is broken off.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Options for several boxes")]
 pub struct MaxFail {
     /// Begin with no further box once so many have failed
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = SEVERAL,
+        hide_short_help = true
+    )]
     pub max_fail: Option<u16>,
 }
 
@@ -272,12 +296,6 @@ pub struct Up {
 
 #[derive(Args, Clone, Debug)]
 pub struct Provision {
-    #[command(flatten)]
-    pub several: Several,
-
-    #[command(flatten)]
-    pub max_fail: MaxFail,
-
     /// Only show what would be done
     #[arg(long)]
     pub plan: bool,
@@ -289,6 +307,12 @@ pub struct Provision {
     /// Wait so long for another run that holds the box, such as `30s` or `10m`
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub wait_lock: Duration,
+
+    #[command(flatten)]
+    pub several: Several,
+
+    #[command(flatten)]
+    pub max_fail: MaxFail,
 }
 
 /// How long a run waits for the box where nobody says it: one that was stopped needs a moment to let go.
@@ -297,9 +321,6 @@ pub const WAIT_LOCK: Duration = Duration::from_secs(10);
 /// What `doctor` looks at, and how it is told.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Doctor {
-    #[command(flatten)]
-    pub several: Several,
-
     /// Only look at the laptop: days ahead, when there may be no box yet
     #[arg(long, conflicts_with_all = ["wait", "fix"])]
     pub before: bool,
@@ -360,6 +381,9 @@ pub struct Doctor {
     /// `human:FILE`, `json:FILE`, `junit:FILE` or `markdown:FILE`.
     #[arg(long, value_name = "FORMAT:FILE", value_parser = report)]
     pub report: Vec<(Format, PathBuf)>,
+
+    #[command(flatten)]
+    pub several: Several,
 }
 
 /// The documents that have a schema.
@@ -367,6 +391,8 @@ pub struct Doctor {
 pub enum Document {
     /// What `dwenv doctor --format json` writes
     Doctor,
+    /// What `--format ndjson` writes, line by line
+    Events,
 }
 
 /// `90s`, `5m`, or a number of seconds.
@@ -387,7 +413,10 @@ fn report(text: &str) -> Result<(Format, PathBuf), String> {
         .split_once(':')
         .filter(|(_, file)| !file.is_empty())
         .ok_or("write the format, a colon and the file, such as `json:report.json`")?;
-    let format = Format::from_str(format, false).map_err(|_| {
+    let known = Format::from_str(format, false).ok();
+    // A file holds a result, nothing that happens.
+    let known = known.filter(|format| *format != Format::Ndjson);
+    let format = known.ok_or_else(|| {
         format!("no format is called `{format}`; there are human, json, junit and markdown")
     })?;
     Ok((format, PathBuf::from(file)))
@@ -419,6 +448,7 @@ pub fn format_asked<S: AsRef<str>>(arguments: &[S]) -> Format {
         };
         format = match value {
             Some("json") => Format::Json,
+            Some("ndjson") => Format::Ndjson,
             Some(_) => Format::Human,
             None => format,
         };

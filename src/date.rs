@@ -1,6 +1,7 @@
 //! A day of the calendar, for what ages.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,21 @@ impl Date {
     }
 }
 
+/// A moment, given as the time since 1970 (UTC), such as `2027-01-31T09:05:00.250Z` (RFC 3339).
+#[must_use]
+pub fn moment(since_1970: Duration) -> String {
+    let seconds = since_1970.as_secs();
+    let of_day = seconds % DAY;
+    format!(
+        "{}T{:02}:{:02}:{:02}.{:03}Z",
+        Date::of(seconds),
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60,
+        since_1970.subsec_millis()
+    )
+}
+
 fn is_leap(year: u16) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
@@ -123,6 +139,12 @@ mod tests {
             assert_eq!(Date::of(seconds).to_string(), text);
         }
         assert!(Date::parse("2026-12-31") < Date::parse("2027-01-01"));
+    }
+
+    #[test]
+    fn a_moment_has_its_time_of_day() {
+        let at = Duration::from_millis(1_798_761_599_007);
+        assert_eq!(moment(at), "2026-12-31T23:59:59.007Z");
     }
 
     #[test]

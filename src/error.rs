@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 /// How a run ended, as the number the shell sees. The same in every output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExitCode {
@@ -26,7 +29,8 @@ impl From<ExitCode> for std::process::ExitCode {
 }
 
 /// What sort of thing went wrong; it decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The command line asks for something that cannot be done.
     Usage,
@@ -47,7 +51,7 @@ pub enum ErrorKind {
 }
 
 /// An error for its reader: what happened to which thing, why, and what to do next.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Error {
     pub kind: ErrorKind,
     /// What happened, to which thing. One sentence, no trailing full stop.
@@ -107,6 +111,19 @@ impl Error {
             ErrorKind::Locked => ExitCode::Locked,
             ErrorKind::Interrupted => ExitCode::Interrupted,
         }
+    }
+}
+
+/// With the number that a run which it ends gives to the shell.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = to.serialize_struct("Error", 5)?;
+        fields.serialize_field("kind", &self.kind)?;
+        fields.serialize_field("message", &self.message)?;
+        fields.serialize_field("cause", &self.cause)?;
+        fields.serialize_field("hints", &self.hints)?;
+        fields.serialize_field("exit_code", &(self.exit_code() as u8))?;
+        fields.end()
     }
 }
 

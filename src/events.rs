@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::error::Error;
+
 /// One thing that happened during a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -26,6 +28,10 @@ pub enum Event {
         summary: String,
         #[serde(rename = "took_ms", serialize_with = "milliseconds")]
         took: Duration,
+    },
+    /// The run ends without a result.
+    RunFailed {
+        error: Error,
     },
     /// A longer step begins: what is being done now, in the present participle.
     StepStarted {
@@ -114,10 +120,15 @@ impl Events {
     }
 
     pub fn emit(&self, event: Event) {
-        (self.sink)(Told {
+        self.tell(Told {
             target: self.target.clone(),
             event,
         });
+    }
+
+    /// Passes an event on as it is.
+    pub fn tell(&self, told: Told) {
+        (self.sink)(told);
     }
 
     pub fn note(&self, text: impl Into<String>) {

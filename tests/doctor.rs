@@ -8,6 +8,8 @@
 mod place;
 mod doctor {
     mod formats;
+    #[path = "../support/json_schema.rs"]
+    mod json_schema;
     mod offline;
     mod schema;
     mod selection;

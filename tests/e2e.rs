@@ -3,6 +3,8 @@
 
 #[path = "support/cutter.rs"]
 mod cutter;
+#[path = "support/json_schema.rs"]
+mod json_schema;
 #[path = "support/sandbox.rs"]
 mod support;
 #[path = "support/venue.rs"]
@@ -32,5 +34,7 @@ mod ports;
 mod reach;
 #[path = "e2e/robust.rs"]
 mod robust;
+#[path = "e2e/room.rs"]
+mod room;
 #[path = "e2e/venue_network.rs"]
 mod venue_network;

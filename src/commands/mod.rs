@@ -23,10 +23,11 @@ use std::time::Duration;
 
 use crate::cli::{self, Cli, Command, Global};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::facts::sudo::Sudo;
 use crate::interrupt::Interrupts;
 use crate::output::progress::Progress;
+use crate::output::stream::Log;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Output, Verbosity};
 use crate::provision::Wishes;
@@ -81,18 +82,31 @@ async fn dispatch(
         ));
     }
     let environment = Environment::new(cli.global, output, interrupts)?;
-    let ended = match cli.command {
-        Command::Ssh { command } => return ssh::run(&environment, &command).await,
-        Command::Up(options) => up::run(&environment, &options).await,
-        Command::Provision(options) => provision::run(&environment, &options).await,
-        Command::Doctor(options) => doctor::run(&environment, &options).await,
+    let ended = run_command(&environment, cli.command).await;
+    if let Err(error) = &ended {
+        environment.events.emit(Event::RunFailed {
+            error: error.clone(),
+        });
+    }
+    ended
+}
+
+async fn run_command(
+    environment: &Environment,
+    command: Command,
+) -> Result<std::process::ExitCode> {
+    let ended = match command {
+        Command::Ssh { command } => return ssh::run(environment, &command).await,
+        Command::Up(options) => up::run(environment, &options).await,
+        Command::Provision(options) => provision::run(environment, &options).await,
+        Command::Doctor(options) => doctor::run(environment, &options).await,
         Command::Schema { document } => schema::run(document),
-        Command::Explain(options) => explain::run(&environment, &options).await,
-        Command::Init { into } => init::run(&environment, &into),
-        Command::Lint => lint::run(&environment),
-        Command::Down => down::run(&environment).await,
-        Command::Destroy => destroy::run(&environment).await,
-        Command::Targets => targets::run(&environment).await,
+        Command::Explain(options) => explain::run(environment, &options).await,
+        Command::Init { into } => init::run(environment, &into),
+        Command::Lint => lint::run(environment),
+        Command::Down => down::run(environment).await,
+        Command::Destroy => destroy::run(environment).await,
+        Command::Targets => targets::run(environment).await,
         Command::Completions { shell } => completions::run(shell),
     };
     ended.map(Into::into)
@@ -102,8 +116,9 @@ async fn dispatch(
 #[must_use]
 pub fn usage(error: &clap::Error) -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if error.use_stderr() && cli::format_asked(&arguments) == Format::Json {
-        let output = Output::new(Format::Json, ColorWhen::Auto, Verbosity::Normal);
+    let format = cli::format_asked(&arguments);
+    if error.use_stderr() && format != Format::Human {
+        let output = Output::new(format, ColorWhen::Auto, Verbosity::Normal);
         output.error(&usage_error(&error.render().to_string()));
     } else {
         // Where neither stream can be written to, nobody is left to tell.
@@ -151,7 +166,11 @@ impl Environment {
             )));
         }
         let progress = output.progress();
-        let events = progress.events();
+        let log = global
+            .log
+            .as_ref()
+            .map(|file| Log::open(&folder.join(file)));
+        let events = output.events(&progress, log.transpose()?);
         let progress = Arc::new(Mutex::new(progress));
         let file = global.sudo_password_file.as_deref();
         let file = file.map(|file| folder.join(file));

@@ -44,6 +44,8 @@ pub struct Room<'a> {
     jobs: u32,
     max_fail: Option<u16>,
     failed: AtomicUsize,
+    /// Whether these are what `--limit` left of the last run.
+    is_part: bool,
     /// Whether the room's plan shows the differences in files.
     pub differences: bool,
     question: Question,
@@ -81,6 +83,7 @@ impl<'a> Room<'a> {
             jobs: several.jobs.into(),
             max_fail,
             failed: AtomicUsize::default(),
+            is_part: several.limit.is_some(),
             differences: false,
             question: Question::default(),
         }
@@ -156,8 +159,8 @@ impl<'a> Room<'a> {
             return Err(Error::new(ErrorKind::Interrupted, why)
                 .hint("Mend those, then run the same with `--limit failed`"));
         }
+        events.emit(Event::BoxStarted);
         if !self.is_one() {
-            events.emit(Event::BoxStarted);
             let at_once = self
                 .jobs
                 .min(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
@@ -199,12 +202,16 @@ impl<'a> Room<'a> {
 
     fn remember(&self, ended: impl Iterator<Item = (String, u8)>) {
         let folder = &self.environment.folder;
-        // What cannot be remembered is missed only by `--limit`, which says so.
+        // What cannot be read is missed only by `--limit`, which says so.
         let mut last = LastRun::read(folder).unwrap_or_default();
-        if self.is_one() && last.is_empty() {
-            return;
+        if self.is_part || self.is_one() {
+            if last.is_empty() {
+                return;
+            }
+            last.update(ended);
+        } else {
+            last.replace(ended);
         }
-        last.add(ended);
         if let Err(error) = last.write(folder) {
             let text = format!("which boxes failed could not be written down: {error}");
             self.environment.events.warning(text);

@@ -5,10 +5,12 @@ use crate::error::{ExitCode, Result};
 use crate::output::to_stdout;
 
 const DOCTOR: &str = include_str!("../../data/doctor.schema.json");
+const EVENTS: &str = include_str!("../../data/events.schema.json");
 
 pub fn run(document: Document) -> Result<ExitCode> {
     let schema = match document {
         Document::Doctor => DOCTOR,
+        Document::Events => EVENTS,
     };
     to_stdout(|out| out.write_all(schema.as_bytes()))?;
     Ok(ExitCode::Ready)

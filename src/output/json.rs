@@ -8,7 +8,7 @@ use super::{Done, Linted, Listed, Up};
 use crate::doctor::fix::Fixed;
 use crate::doctor::report::Report;
 use crate::doctor::select::Listed as ListedCheck;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::provision::outcome::Outcome;
 
 /// The version of every document here. A field that goes or changes its meaning raises it; a new field
@@ -26,16 +26,7 @@ struct Several<'a, T> {
 #[derive(Serialize)]
 struct Ended<'a> {
     schema_version: u32,
-    error: Why<'a>,
-}
-
-#[derive(Serialize)]
-struct Why<'a> {
-    kind: &'static str,
-    message: &'a str,
-    cause: Option<&'a str>,
-    hints: &'a [String],
-    exit_code: u8,
+    error: &'a Error,
 }
 
 /// One target of several that something was done to.
@@ -43,7 +34,7 @@ struct Why<'a> {
 #[serde(untagged)]
 enum OfTarget<'a, T> {
     Done(&'a T),
-    Error { target: &'a str, error: Why<'a> },
+    Error { target: &'a str, error: &'a Error },
 }
 
 /// What doctor found: the report itself for one target, a list for several.
@@ -124,10 +115,7 @@ pub fn up(out: &mut dyn Write, boxes: &[(String, Result<Up>)]) -> io::Result<()>
 fn of_target<T>((target, ended): &(String, Result<T>)) -> OfTarget<'_, T> {
     match ended {
         Ok(done) => OfTarget::Done(done),
-        Err(error) => OfTarget::Error {
-            target,
-            error: why(error),
-        },
+        Err(error) => OfTarget::Error { target, error },
     }
 }
 
@@ -152,32 +140,9 @@ pub fn error(out: &mut dyn Write, error: &Error) -> io::Result<()> {
         out,
         &Ended {
             schema_version: SCHEMA_VERSION,
-            error: why(error),
+            error,
         },
     )
-}
-
-fn why(error: &Error) -> Why<'_> {
-    Why {
-        kind: kind(error.kind),
-        message: &error.message,
-        cause: error.cause.as_deref(),
-        hints: &error.hints,
-        exit_code: error.exit_code() as u8,
-    }
-}
-
-fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Usage => "usage",
-        ErrorKind::Config => "config",
-        ErrorKind::Unreachable => "unreachable",
-        ErrorKind::Authentication => "authentication",
-        ErrorKind::HostKey => "host_key",
-        ErrorKind::Failed => "failed",
-        ErrorKind::Locked => "locked",
-        ErrorKind::Interrupted => "interrupted",
-    }
 }
 
 fn several<T: Serialize>(out: &mut dyn Write, targets: &[T]) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub mod junit;
 pub mod lint;
 pub mod markdown;
 pub mod progress;
+pub mod stream;
 pub mod style;
 pub mod text;
 
@@ -28,6 +29,7 @@ use crate::doctor::fix::{Fixed, Offer};
 use crate::doctor::report::Report;
 use crate::doctor::select::Listed as ListedCheck;
 use crate::error::{Error, Result};
+use crate::events::{Event, Events};
 use crate::provision::outcome::Outcome;
 use crate::secret::Secret;
 pub use lint::Linted;
@@ -42,6 +44,8 @@ pub enum Format {
     Human,
     /// One JSON document for a program
     Json,
+    /// One JSON document a line, as things happen; the result is the last
+    Ndjson,
     /// JUnit's XML, for a build server
     Junit,
     /// Markdown, to paste into a page or an issue
@@ -154,6 +158,26 @@ impl Output {
         Progress::on_stderr(self.stderr, self.verbosity)
     }
 
+    /// Where events go: to the terminal, to stdout where they were asked for there, and into the log.
+    #[must_use]
+    pub fn events(&self, progress: &Progress, log: Option<stream::Log>) -> Events {
+        let (terminal, told) = (progress.events(), self.told.clone());
+        let streams = self.format == Format::Ndjson;
+        Events::told_to(move |event| {
+            if let Some(log) = &log {
+                log.tell(&event);
+            }
+            if streams {
+                let ends = matches!(event.event, Event::RunFailed { .. });
+                if !(ends && told.swap(true, Ordering::Relaxed)) {
+                    // Where stdout is gone the work goes on, and its result cannot be told either.
+                    let _ = to_stdout(|out| stream::event(out, stream::now(), &event));
+                }
+            }
+            terminal.tell(event);
+        })
+    }
+
     /// What doctor found, on one target or several.
     pub fn doctor(&self, reports: &[Report]) -> Result<()> {
         self.result(|out| told(out, self.format, &self.stdout, reports, self.verbose()))
@@ -169,7 +193,7 @@ impl Output {
 
     /// What doctor mended on each target and what it found afterwards, or why it could not.
     pub fn fixed(&self, fixed: &[(String, Result<Fixed>)]) -> Result<()> {
-        let told_here = matches!(self.format, Format::Human | Format::Json);
+        let told_here = self.format == Format::Human || self.is_for_programs();
         for (_, ended) in fixed {
             if let (false, Err(error)) = (told_here, ended) {
                 self.error(error);
@@ -181,7 +205,7 @@ impl Output {
         };
         self.result(|out| match self.format {
             Format::Human => human::fixed(out, &self.stdout, fixed, self.verbose()),
-            Format::Json => json::fixed(out, fixed),
+            Format::Json | Format::Ndjson => json::fixed(out, fixed),
             format => told(out, format, &self.stdout, &reports(), self.verbose()),
         })
     }
@@ -200,7 +224,7 @@ impl Output {
     /// The checks that there are.
     pub fn checks(&self, checks: &[ListedCheck]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => json::checks(out, checks),
+            Format::Json | Format::Ndjson => json::checks(out, checks),
             _ => human::checks(out, &self.stdout, checks),
         })
     }
@@ -208,7 +232,7 @@ impl Output {
     /// What `explain` has to say, with the commands of this system.
     pub fn explain(&self, explanation: &explain::Explanation, system: System) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => explain::json(out, explanation, system),
+            Format::Json | Format::Ndjson => explain::json(out, explanation, system),
             _ => explain::human(out, &self.stdout, explanation, system),
         })
     }
@@ -245,7 +269,7 @@ impl Output {
         differences: bool,
     ) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => json::provision(out, outcomes),
+            Format::Json | Format::Ndjson => json::provision(out, outcomes),
             _ => human::provision(out, &self.stdout, outcomes, differences, self.verbose()),
         })
     }
@@ -253,7 +277,7 @@ impl Output {
     /// What `up` did.
     pub fn up(&self, boxes: &[(String, Result<Up>)]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => json::up(out, boxes),
+            Format::Json | Format::Ndjson => json::up(out, boxes),
             _ => human::up(out, &self.stdout, boxes, self.verbose()),
         })
     }
@@ -261,7 +285,7 @@ impl Output {
     /// The targets that this folder knows.
     pub fn targets(&self, targets: &[Listed]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => json::targets(out, targets),
+            Format::Json | Format::Ndjson => json::targets(out, targets),
             _ => human::targets(out, &self.stdout, targets),
         })
     }
@@ -269,7 +293,7 @@ impl Output {
     /// What is wrong with the workshop itself.
     pub fn lint(&self, linted: &Linted) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => json::lint(out, linted),
+            Format::Json | Format::Ndjson => json::lint(out, linted),
             _ => lint::linted(out, &self.stdout, linted),
         })
     }
@@ -277,7 +301,7 @@ impl Output {
     /// What a command did that has no more to tell.
     pub fn done(&self, done: &Done) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Json => json::done(out, done),
+            Format::Json | Format::Ndjson => json::done(out, done),
             _ => human::done(out, &self.stdout, done),
         })
     }
@@ -286,9 +310,15 @@ impl Output {
     /// unless a result stands there already.
     pub fn error(&self, error: &Error) {
         to_stderr(|out| human::error(out, &self.stderr, error));
-        if self.format == Format::Json && !self.told.swap(true, Ordering::Relaxed) {
+        if self.is_for_programs() && !self.told.swap(true, Ordering::Relaxed) {
+            let failed = Event::RunFailed {
+                error: error.clone(),
+            };
             // Where stdout is gone as well, nobody is left to tell.
-            let _ = to_stdout(|out| json::error(out, error));
+            let _ = to_stdout(|out| match self.format {
+                Format::Ndjson => stream::event(out, stream::now(), &failed.into()),
+                _ => json::error(out, error),
+            });
         }
     }
 
@@ -316,7 +346,15 @@ impl Output {
             self.format == Format::Human || !told,
             "a run tells one document"
         );
-        to_stdout(render)
+        to_stdout(|out| match self.format {
+            Format::Ndjson => stream::result(out, stream::now(), &buffered(render)?),
+            _ => render(out),
+        })
+    }
+
+    /// Whether a result is a JSON document, or holds one.
+    fn is_for_programs(&self) -> bool {
+        matches!(self.format, Format::Json | Format::Ndjson)
     }
 
     fn verbose(&self) -> bool {
@@ -334,7 +372,7 @@ pub fn told(
 ) -> io::Result<()> {
     match format {
         Format::Human => human::reports(out, style, reports, verbose),
-        Format::Json => json::reports(out, reports),
+        Format::Json | Format::Ndjson => json::reports(out, reports),
         Format::Junit => junit::reports(out, reports),
         Format::Markdown => markdown::reports(out, reports),
     }

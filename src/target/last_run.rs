@@ -58,24 +58,20 @@ impl LastRun {
         failed.map(|ended| ended.target.parse()).collect()
     }
 
-    /// Takes in a run. One box by itself is still one of the room it belongs to.
-    pub fn add(&mut self, run: impl IntoIterator<Item = (String, u8)>) {
-        let run: Vec<Ended> = run
+    /// A run over these boxes takes the place of the one before.
+    pub fn replace(&mut self, run: impl IntoIterator<Item = (String, u8)>) {
+        self.boxes = run
             .into_iter()
             .map(|(target, exit_code)| Ended { target, exit_code })
             .collect();
-        let is_known = |ended: &Ended| self.boxes.iter().any(|known| known.target == ended.target);
-        if !run.iter().all(is_known) {
-            self.boxes = run;
-            return;
-        }
-        for ended in run {
-            let known = self
-                .boxes
-                .iter_mut()
-                .find(|known| known.target == ended.target);
+    }
+
+    /// A run over some of the boxes: the others are as they were.
+    pub fn update(&mut self, run: impl IntoIterator<Item = (String, u8)>) {
+        for (target, exit_code) in run {
+            let known = self.boxes.iter_mut().find(|known| known.target == target);
             if let Some(known) = known {
-                known.exit_code = ended.exit_code;
+                known.exit_code = exit_code;
             }
         }
     }
@@ -92,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_the_room_is_added_to_it_and_another_room_takes_its_place() {
+    fn a_part_of_the_run_changes_it_and_another_run_takes_its_place() {
         let folder = tempfile::tempdir().unwrap();
         assert!(LastRun::read(folder.path()).unwrap().is_empty());
         let mut last = LastRun::default();
@@ -100,17 +96,17 @@ mod tests {
             let failed = last.failed().unwrap();
             failed.iter().map(ToString::to_string).collect()
         };
-        last.add([
+        last.replace([
             ("a".to_owned(), 0),
             ("b".to_owned(), 1),
             ("c".to_owned(), 3),
         ]);
         assert_eq!(failed(&last), ["b", "c"]);
-        last.add([("c".to_owned(), 0)]);
+        last.update([("c".to_owned(), 0), ("sandbox:e".to_owned(), 1)]);
         assert_eq!(failed(&last), ["b"]);
         last.write(folder.path()).unwrap();
         assert_eq!(LastRun::read(folder.path()).unwrap(), last);
-        last.add([("sandbox:d".to_owned(), 4)]);
+        last.replace([("sandbox:d".to_owned(), 4)]);
         assert_eq!(failed(&last), ["sandbox:d"]);
         std::fs::write(folder::path(folder.path()).join(FILE), "{").unwrap();
         assert!(LastRun::read(folder.path()).is_err());

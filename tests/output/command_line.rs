@@ -125,7 +125,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
                                seconds [default: 10]
           --format <FORMAT>    How results are told; junit and markdown are for
                                `doctor` only [default: human] [possible values:
-                               human, json, junit, markdown]
+                               human, json, ndjson, junit, markdown]
       -y, --yes                Answer every question with yes
       -v, --verbose            Tell everything: all checks, commands and timings
       -q, --quiet              Tell only results, warnings and errors
@@ -177,7 +177,9 @@ fn help_is_for_people_who_never_used_a_terminal() {
 
               `vagrant[:MACHINE]`, `sandbox[:NAME]`, `ssh://USER@HOST[:PORT]`, a
               name from `~/.ssh/config`, or one from `[target.NAME]` in config.toml.
-              Default: the box that was used last in this folder, else `vagrant`.
+              Several in one: `ssh://vagrant@192.168.33.[11-50]`; all of `[room]` in
+              config.toml: `room`. Default: the box that was used last in this
+              folder, else `vagrant`.
 
           --identity <FILE>
               Log in to the box with this private key
@@ -200,10 +202,16 @@ fn help_is_for_people_who_never_used_a_terminal() {
               Possible values:
               - human:    Text for a person
               - json:     One JSON document for a program
+              - ndjson:   One JSON document a line, as things happen; the result is
+                the last
               - junit:    JUnit's XML, for a build server
               - markdown: Markdown, to paste into a page or an issue
 
               [default: human]
+
+          --log <FILE>
+              Also write what happens into this file, a line each with its time;
+              lines are added to what is there
 
       -y, --yes
               Answer every question with yes
@@ -259,16 +267,16 @@ fn a_box_that_does_not_come_up_says_why_under_its_own_heading() {
         ("ssh://anna@room-2".to_owned(), Err(lost)),
     ];
     assert_snapshot!(told(|out| human::up(out, &Style::PLAIN, &boxes, false)), @r"
-    sandbox
-    -------
-    Done: 1 change made, the box is as declared.
-    3 checks: 3 pass
-    Ready for the workshop.
-    The workshop's server answers at http://192.168.33.10:8080
-
     ssh://anna@room-2
     -----------------
     error: room-2 does not answer
+
+       Target             Result
+    ✓  sandbox            Ready for the workshop. http://192.168.33.10:8080
+    ?  ssh://anna@room-2  room-2 does not answer.
+
+    1 of 2 targets did not end well: mend the causes, then run
+    `dwenv up --limit failed`.
     ");
     let json: serde_json::Value =
         serde_json::from_str(&document(|out| json::up(out, &boxes))).unwrap();

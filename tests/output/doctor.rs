@@ -401,11 +401,6 @@ fn several_targets_get_a_section_each_and_a_table() {
     ];
     let shown = told(|out| human::reports(out, &Style::PLAIN, &reports, false));
     assert_snapshot!(shown, @r"
-    sandbox:a
-    ---------
-    3 checks: 3 pass
-    Ready for the workshop.
-
     sandbox:b
     ---------
     ✗ fail: Docker's daemon runs [box.docker.daemon]

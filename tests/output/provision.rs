@@ -221,10 +221,6 @@ fn several_boxes_are_provisioned_side_by_side() {
     ];
     let shown = told(|out| human::provision(out, &Style::PLAIN, &outcomes, false, false));
     assert_snapshot!(shown, @r"
-    sandbox:a
-    ---------
-    Nothing to do: the box is as declared.
-
     sandbox:b
     ---------
     error: Another run holds sandbox:b
@@ -249,6 +245,9 @@ fn several_boxes_are_provisioned_side_by_side() {
     ✗  sandbox:b  Another run holds sandbox:b.
     ✗  sandbox:c  1 change failed, 1 not tried: mend the cause above, then run
                   `dwenv provision` again.
+
+    2 of 3 targets did not end well: mend the causes, then run
+    `dwenv provision --limit failed`.
     ");
     let json = document(|out| json::provision(out, &outcomes));
     let json: Value = serde_json::from_str(&json).unwrap();

@@ -77,7 +77,10 @@ pub async fn until_ready(
 }
 
 /// Why a target is not ready, in a few words.
-fn reason(report: &Report) -> String {
+pub fn reason(report: &Report) -> String {
+    if report.ready {
+        return "Ready for the workshop.".to_owned();
+    }
     report.first_problem().map_or_else(
         || "some checks were skipped".to_owned(),
         |finding| format!("{} ({})", finding.id, finding.summary),

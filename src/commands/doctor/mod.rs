@@ -15,7 +15,7 @@ use crate::doctor::saved::Saved;
 use crate::doctor::select::Selection;
 use crate::doctor::share::shareable;
 use crate::error::{Error, ExitCode, Result};
-use crate::output::{human, to_file};
+use crate::output::to_file;
 use crate::resources::Context;
 use crate::target::{Purpose, Target};
 use crate::workshop::{Secrets, Workshop};
@@ -67,7 +67,7 @@ fn ended(report: &Result<Report>) -> Ended {
     match report {
         Ok(report) => Ended {
             exit_code: report.exit_code(),
-            summary: human::verdict(report).1,
+            summary: look::reason(report),
         },
         Err(error) => error.into(),
     }

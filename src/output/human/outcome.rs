@@ -133,25 +133,23 @@ pub(super) fn results_table(
 /// The one thing to know about several targets after `command`.
 pub(super) fn on_all(results: &[(&str, (Label, String))], command: &str) -> (Label, String) {
     let all = number(results.len(), "target");
-    let of = |wanted: &[Label]| {
-        let matching = results
+    let of = |wanted| {
+        results
             .iter()
-            .filter(|(_, (label, _))| wanted.contains(label));
-        matching.count()
+            .filter(|(_, (label, _))| *label == wanted)
+            .count()
     };
-    let (failed, unknown) = (of(&[Label::Fail]), of(&[Label::Unknown]));
-    let again = format!("mend the causes, then run `dwenv {command} --limit failed`.");
-    match (failed, unknown) {
-        (0, 0) => (Label::Pass, format!("All {all} ended well.")),
-        (0, unknown) => (
-            Label::Unknown,
-            format!("{unknown} of {all} could not be judged: {again}"),
-        ),
-        (failed, _) => (
-            Label::Fail,
-            format!("{} of {all} did not end well: {again}", failed + unknown),
-        ),
-    }
+    let (failed, unknown) = (of(Label::Fail), of(Label::Unknown));
+    let label = match (failed, unknown) {
+        (0, 0) => return (Label::Pass, format!("All {all} ended well.")),
+        (0, _) => Label::Unknown,
+        _ => Label::Fail,
+    };
+    let text = format!(
+        "{} of {all} did not end well: mend the causes, then run `dwenv {command} --limit failed`.",
+        failed + unknown
+    );
+    (label, text)
 }
 
 fn told(outcome: &Result<Outcome>) -> (Label, String) {

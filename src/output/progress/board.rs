@@ -147,7 +147,11 @@ impl Board {
                 let text = format!("{}{text}", self.of_box(target.as_ref()));
                 self.line(2, &Text::of(Label::Dim, text));
             }
-            Event::Note { .. } | Event::Detail { .. } | Event::BoxFinished { .. } => {}
+            // How the run ends is told by who ends it.
+            Event::RunFailed { .. }
+            | Event::Note { .. }
+            | Event::Detail { .. }
+            | Event::BoxFinished { .. } => {}
         }
         if was_drawn && self.drawn == 0 {
             self.draw(now);
@@ -231,7 +235,10 @@ impl Board {
             }
             Mode::Plain if self.boxes.are_several() => {
                 self.told = now;
-                let line = format!("{}\n", self.boxes.summary(now));
+                let steps = self
+                    .boxes
+                    .steps(&self.steps, self.style.symbol(Symbol::Ellipsis));
+                let line = format!("{}{steps}\n", self.boxes.summary(now));
                 self.write(&line);
             }
             Mode::Plain => {

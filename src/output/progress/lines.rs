@@ -90,6 +90,30 @@ impl Boxes {
         )
     }
 
+    /// What is being done to how many boxes, the most common first.
+    pub fn steps(&self, steps: &[Step], ellipsis: &str) -> String {
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        for (target, _) in &self.at_work {
+            let Some(step) = step_of(steps, target) else {
+                continue;
+            };
+            let name = clean(&step.short_name(LONGEST_NAME, ellipsis));
+            match counts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((name, 1)),
+            }
+        }
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let counts: Vec<String> = counts
+            .into_iter()
+            .map(|(name, count)| format!("{name} ({count})"))
+            .collect();
+        match &counts[..] {
+            [] => String::new(),
+            counts => format!(": {}", counts.join(", ")),
+        }
+    }
+
     /// A line for each box that is worked on, the longest at work first.
     pub fn lines(&self, steps: &[Step], now: Duration, ellipsis: &str) -> Vec<String> {
         let name =
@@ -100,16 +124,12 @@ impl Boxes {
             .map(|(target, _)| name(target))
             .collect();
         let longest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
-        let of = |target: &Arc<str>| {
-            let of_it = |step: &&Step| step.target.as_ref() == Some(target);
-            steps.iter().rfind(of_it)
-        };
         self.at_work
             .iter()
             .zip(&names)
             .map(|((target, since), name)| {
                 let filler = " ".repeat(longest - columns(name));
-                let what = match of(target) {
+                let what = match step_of(steps, target) {
                     Some(step) => step.live(&step.short_name(LONGEST_NAME, ellipsis), now, ""),
                     None => format!("looking ({})", elapsed(*since, now)),
                 };
@@ -117,6 +137,13 @@ impl Boxes {
             })
             .collect()
     }
+}
+
+/// What is done to a box now: the step that began last.
+fn step_of<'a>(steps: &'a [Step], target: &Arc<str>) -> Option<&'a Step> {
+    steps
+        .iter()
+        .rfind(|step| step.target.as_ref() == Some(target))
 }
 
 fn elapsed(since: Duration, now: Duration) -> String {

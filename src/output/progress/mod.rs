@@ -128,6 +128,8 @@ impl Drop for Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[derive(Clone, Default)]
