@@ -80,6 +80,7 @@ pub async fn scripts(
         sudo: target.sudo(),
         hold,
         heard: 0,
+        lost: None,
         asked: 0,
         mark,
         transport,
@@ -113,6 +114,8 @@ struct Followed<'a> {
     hold: Hold,
     /// How many bytes of what the run wrote were heard.
     heard: u64,
+    /// How much was heard when the link was lost last, and when that was.
+    lost: Option<(u64, Instant)>,
     /// How many of the person's wishes to stop the box has been told.
     asked: usize,
 }
@@ -125,7 +128,7 @@ impl Followed<'_> {
         };
         // A box that refuses the program closes its stdin; what it says then tells why.
         if !program.waits {
-            let _ = exec.stdin.write_all(&program.stdin).await;
+            tell(&mut exec.stdin, &program.stdin).await;
         }
         let (mut questions, mut tried) = (Questions::new(&self.mark), Tried::default());
         let mut parser = FrameParser::new(&self.mark);
@@ -148,14 +151,16 @@ impl Followed<'_> {
                     complaint.add(&noise[..count]);
                     for _ in 0..questions.heard(&noise[..count]) {
                         let password = self.sudo.answer(&mut tried).await;
-                        let _ = match password {
+                        match password {
                             Some(password) => {
                                 let line = format!("{}\n", password.reveal());
-                                exec.stdin.write_all(line.as_bytes()).await
+                                tell(&mut exec.stdin, line.as_bytes()).await;
                             }
                             // The end of the input: sudo gives up.
-                            None => exec.stdin.shutdown().await,
-                        };
+                            None => {
+                                let _ = exec.stdin.shutdown().await;
+                            }
+                        }
                     }
                     continue;
                 }
@@ -163,7 +168,7 @@ impl Followed<'_> {
             };
             for frame in parser.push(&buffer[..count]) {
                 if frame.id == program::READY {
-                    let _ = exec.stdin.write_all(&program.stdin).await;
+                    tell(&mut exec.stdin, &program.stdin).await;
                     continue;
                 }
                 if frame.id == said::ATTACHED {
@@ -196,7 +201,7 @@ impl Followed<'_> {
         if let Some((number, secret)) = self.teller.secret_waited_for() {
             let mut answer = format!("secret {number} {}\n", secret.len()).into_bytes();
             answer.extend_from_slice(secret.as_bytes());
-            let _ = stdin.write_all(&answer).await;
+            tell(stdin, &answer).await;
         }
     }
 
@@ -206,16 +211,26 @@ impl Followed<'_> {
         if asked > self.asked {
             let wish = if asked == 1 { "stop\n" } else { "kill\n" };
             self.teller.stopping(asked);
-            let _ = stdin.write_all(wish.as_bytes()).await;
+            tell(stdin, wish.as_bytes()).await;
             self.asked = asked;
         }
     }
 
     /// Opens the link again.
     async fn reconnect(&mut self, target: &dyn Target, events: &Events) -> Result<()> {
-        let until = Instant::now() + RECONNECTING;
-        events
-            .warning("The link to the box is lost; the box goes on alone while it is opened again");
+        // A box that lets us in and tells nothing new is as good as one that does not let us in.
+        let again = self.lost.filter(|(heard, _)| *heard == self.heard);
+        let (_, since) = *self
+            .lost
+            .insert(again.unwrap_or((self.heard, Instant::now())));
+        let until = since + RECONNECTING;
+        if again.is_some() {
+            tokio::time::sleep(PAUSE).await;
+        } else {
+            events.warning(
+                "The link to the box is lost; the box goes on alone while it is opened again",
+            );
+        }
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let connecting = tokio::time::timeout(left, target.connect());
@@ -227,7 +242,7 @@ impl Followed<'_> {
                     }
                     Ok(Err(error)) if error.kind != ErrorKind::Unreachable => return Err(error),
                     Ok(Err(error)) => error.to_string(),
-                    Err(_) => format!("it did not answer for {} s", RECONNECTING.as_secs()),
+                    Err(_) => format!("it told nothing more for {} s", RECONNECTING.as_secs()),
                 },
                 () = self.hold.asked_again() => return Err(self.teller.left_alone("you stopped it")),
             };
@@ -237,6 +252,11 @@ impl Followed<'_> {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Writes to the box. Where it takes nothing any more, what is read from it shows the same soon enough.
+async fn tell(stdin: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) {
+    let _ = tokio::time::timeout(SILENCE, stdin.write_all(bytes)).await;
 }
 
 /// The beginning of what came on stderr.

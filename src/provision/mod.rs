@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::facts::program::Rights;
 use crate::facts::sudo::Sudo;
@@ -63,7 +63,8 @@ pub trait Consent {
     ) -> BoxFuture<'a, Result<Vec<bool>>>;
 }
 
-/// A run of provision: what it did, and the facts that the box was left with.
+/// A run of provision: what it did, and the facts that were read last: after the changes, but for one that
+/// failed, which leaves those from before.
 pub struct Provisioned {
     pub outcome: Outcome,
     pub facts: Facts,
@@ -178,7 +179,18 @@ async fn apply(
     let (hold, events) = (wishes.interrupts.hold(), wishes.events);
     let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
-    let transport = target.connect().await?;
+    let transport = target.connect().await.map_err(|error| {
+        let done = |status: &&outcome::ChangeStatus| **status == outcome::ChangeStatus::Done;
+        let made = applied.statuses.iter().filter(done).count();
+        let all = applied.statuses.len();
+        Error {
+            message: format!(
+                "{made} of {all} changes were made, and then nobody could look at the box: {}",
+                error.message
+            ),
+            ..error
+        }
+    })?;
     let failed =
         |status: &outcome::ChangeStatus| matches!(status, outcome::ChangeStatus::Failed(_));
     if !applied.waited && !applied.statuses.iter().any(failed) {
