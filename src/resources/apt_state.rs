@@ -47,6 +47,11 @@ EOF
 }
 "#;
 
+/// Prints name and status of every package that dpkg did not bring to an end, for awk: other fields may stand
+/// between the two, such as `Essential`.
+const UNFINISHED: &str = r"/^Package: / { name = $0 }
+/^Status: .* (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$/ { print name; print }";
+
 /// A lock of apt's or dpkg's, and the process that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -89,7 +94,7 @@ impl Fact for Dpkg {
             r#"{LOCKS}locks
 [ -d /var/lib/dpkg/updates ] || exit 1
 for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || {{ echo journal; break; }}; done
-grep -B1 -E '^Status: .* (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$' /var/lib/dpkg/status || [ $? -eq 1 ] || exit 1
+awk '{UNFINISHED}' /var/lib/dpkg/status || exit 1
 locks
 echo end"#
         );
@@ -127,7 +132,7 @@ echo end"#
                         found.holders.push(holder);
                     }
                 }
-                // What stands between two packages that grep found.
+                // What stood between two packages in facts that were saved long ago.
                 ["--"] | ["end"] => {}
                 _ => return Err(garbled()),
             }
@@ -300,4 +305,36 @@ fn told(unfinished: &[(String, String)]) -> String {
         told.push(format!("{} more", unfinished.len() - SHOWN));
     }
     told.join(", ")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::facts::Record;
+
+    #[test]
+    fn a_package_is_found_unfinished_whatever_else_is_said_of_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let status = "Package: dash\nEssential: yes\nStatus: install ok unpacked\nPriority: required\n\n\
+                      Package: bash\nEssential: yes\nStatus: install ok installed\n\n\
+                      Package: vim\nStatus: install ok half-configured\n\
+                      Description: Package: none\n Status: install ok unpacked\n";
+        std::fs::write(file.path(), status).unwrap();
+        let output = Command::new("awk")
+            .arg(UNFINISHED)
+            .arg(file.path())
+            .output()
+            .unwrap();
+        let mut records = Records::default();
+        let said = String::from_utf8(output.stdout).unwrap();
+        records.insert(Dpkg::PROBE, Record::done(format!("{said}end")));
+        let found = Dpkg::observe(&records).unwrap();
+        let state = |name: &str, state: &str| (name.to_owned(), state.to_owned());
+        assert_eq!(
+            found.unfinished,
+            [state("dash", "unpacked"), state("vim", "half-configured")]
+        );
+    }
 }
