@@ -33,10 +33,79 @@ const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg 
 fi
 "#;
 
+/// Stands while packages are written without a sync each: its first line is the boot of the box in which that was.
+///
+/// A process that is killed loses nothing that it wrote, a box that loses its power may. So the mark is on the
+/// disk before the first of these writes, and goes when all of them are.
+pub const UNSYNCED: &str = "/var/lib/dwenv/unsynced";
+
+/// `quickly` for an apt whose dpkg does not sync each file, and `settle` for what is left of one that was cut.
+const QUICKLY: &str = r#"boot() { read -r boot </proc/sys/kernel/random/boot_id; }
+quickly() {
+  boot; mkdir -p "${unsynced%/*}"
+  echo "$boot" >"$unsynced.part"
+  sync "$unsynced.part"; mv -f "$unsynced.part" "$unsynced"; sync "${unsynced%/*}"
+  apt -o Dpkg::Options::=--force-unsafe-io "$@"
+  sync; rm -f "$unsynced"
+}
+# A cluster that was being made is made once more, unless somebody has put something into it: PostgreSQL numbers
+# its own things below 16384.
+is_empty() {
+  for file in "$1"/base/* "$1"/base/*/*; do
+    number=${file##*/}
+    case $number in ''|*[!0-9]*) continue ;; esac
+    [ "$number" -lt 16384 ] || { echo "$1 holds somebody's tables: it is left as it is"; return 1; }
+  done
+}
+clear_half_made() {
+  half_made=
+  for place in /etc/postgresql/*/* /var/lib/postgresql/*/*; do
+    name=${place#*/postgresql/}; data=/var/lib/postgresql/$name conf=/etc/postgresql/$name
+    [ -d "$place" ] || continue
+    if [ -e "$data/PG_VERSION" ] && [ ! "$data/PG_VERSION" -nt "$unsynced" ]; then continue; fi
+    if [ -s "$conf/postgresql.conf" ] && [ -s "$data/PG_VERSION" ] && [ -z "$lost" ]; then continue; fi
+    is_empty "$data" || continue
+    echo "the cluster $name of PostgreSQL was being made: it is made once more"
+    systemctl stop "postgresql@${name%/*}-${name#*/}" || true
+    rm -rf "$data" "$conf"
+    half_made="$half_made $name"
+  done
+}
+make_cleared() {
+  for name in $half_made; do
+    [ -e "/etc/postgresql/$name" ] || pg_createcluster --start "${name%/*}" "${name#*/}"
+  done
+}
+settle() {
+  [ -e "$unsynced" ] || return 0
+  boot; read -r cut <"$unsynced" || cut=
+  lost=; [ "$cut" = "$boot" ] || lost=1
+  clear_half_made
+  if [ -n "$lost" ]; then
+    echo "the box lost its power while packages were written: they are installed once more"
+    (finish) || true
+    for list in $(find /var/lib/dpkg/info -name '*.list' -newer "$unsynced" -printf '%f\n'); do
+      name=${list%.list}
+      if dpkg -s "$name" 2>/dev/null | grep -q '^Status: .* ok installed$'; then set -- "$@" "$name"; fi
+    done
+    [ $# -eq 0 ] || { patiently apt update; apt --reinstall install "$@"; }
+  fi
+  finish
+  make_cleared
+  sync; rm -f "$unsynced"
+}
+"#;
+
 /// Finishes the work of a dpkg that was interrupted, and installs nothing else.
 #[must_use]
 pub fn finish_script() -> String {
-    format!("{APT}{FINISH}")
+    format!("{}settle\nfinish\n", means())
+}
+
+/// What the scripts here are made of.
+fn means() -> String {
+    let unsynced = quote::sh(UNSYNCED);
+    format!("unsynced={unsynced}\n{APT}finish() {{\n{FINISH}}}\n{QUICKLY}")
 }
 
 /// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
@@ -50,9 +119,12 @@ pub fn install_script(install: &Install) -> String {
     let names = names.join(" ");
     let settings = settings(install);
     format!(
-        r#"{APT}{FINISH}{settings}patiently apt update
-apt install {names}
-"#
+        r#"{means}settle
+finish
+{settings}patiently apt update
+quickly install {names}
+"#,
+        means = means(),
     )
 }
 

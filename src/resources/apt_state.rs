@@ -4,6 +4,7 @@ use super::packages::Packages;
 use super::{ALL, Check, Context, Judgement, Plan, Resource, State, apt, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
+use crate::quote;
 use crate::workshop::Workshop;
 
 pub struct AptState;
@@ -67,6 +68,8 @@ pub struct Holder {
 pub struct Dpkg {
     /// dpkg's journal holds changes that were not taken over.
     pub interrupted: bool,
+    /// An installation was cut short whose files may not all be on the disk: see [`apt::UNSYNCED`].
+    pub unsynced: bool,
     /// Packages that are neither installed nor removed, and how far they came.
     pub unfinished: Vec<(String, String)>,
     pub holders: Vec<Holder>,
@@ -93,10 +96,12 @@ impl Fact for Dpkg {
         let fragment = format!(
             r#"{LOCKS}locks
 [ -d /var/lib/dpkg/updates ] || exit 1
+[ ! -e {unsynced} ] || echo unsynced
 for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || {{ echo journal; break; }}; done
 awk '{UNFINISHED}' /var/lib/dpkg/status || exit 1
 locks
-echo end"#
+echo end"#,
+            unsynced = quote::sh(apt::UNSYNCED),
         );
         vec![Probe::new(Self::PROBE, Question::Login(fragment))]
     }
@@ -113,6 +118,7 @@ echo end"#
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["journal"] => found.interrupted = true,
+                ["unsynced"] => found.unsynced = true,
                 ["Package:", name] => package = name,
                 ["Status:", .., state] if !package.is_empty() => {
                     found
@@ -145,6 +151,8 @@ echo end"#
 pub enum Drift {
     /// Packages in states that dpkg has to lead to an end.
     Interrupted(Vec<(String, String)>),
+    /// Packages whose files may not all be on the disk.
+    Unsynced,
     /// Something has to be installed, and somebody else is at it.
     Busy(Holder),
     /// At work for so long that it waits for an answer.
@@ -188,6 +196,15 @@ impl Resource for AptState {
                     by: By::You,
                 }),
             },
+            Drift::Unsynced => Judgement {
+                status: Status::Fail,
+                summary: "an installation was cut short: some of its files may not be whole".to_owned(),
+                remedy: Some(Remedy {
+                    text: "Have it finished".to_owned(),
+                    commands: vec![format!("dwenv provision --target {}", context.target)],
+                    by: By::You,
+                }),
+            },
             Drift::Busy(holder) => Judgement {
                 status: Status::Warn,
                 summary: format!("{}, and there are packages to be installed", at_work(holder)),
@@ -216,6 +233,10 @@ impl Resource for AptState {
             Drift::Interrupted(_) => {
                 Plan::script("Finish the work of dpkg", apt::finish_script())
             }
+            Drift::Unsynced => Plan::script(
+                "Finish the installation that was cut short",
+                apt::finish_script(),
+            ),
             Drift::Busy(_) => Plan::script(
                 "Wait until apt is free",
                 format!(
@@ -235,8 +256,9 @@ impl Resource for AptState {
 
     fn predict(&self, _: Context, facts: &Facts, drift: &Drift) {
         facts.predict::<Dpkg>(|dpkg| match drift {
-            Drift::Interrupted(_) => {
+            Drift::Interrupted(_) | Drift::Unsynced => {
                 dpkg.interrupted = false;
+                dpkg.unsynced = false;
                 dpkg.unfinished.clear();
             }
             Drift::Busy(_) => dpkg.holders.clear(),
@@ -250,7 +272,9 @@ fn diff_dpkg(dpkg: Dpkg) -> State<Drift> {
         // What it has in hand is unfinished, and no fault.
         return State::AsDeclared(dpkg.holder().map_or_else(String::new, at_work));
     }
-    if dpkg.interrupted || !dpkg.unfinished.is_empty() {
+    if dpkg.unsynced {
+        State::Drifted(Drift::Unsynced)
+    } else if dpkg.interrupted || !dpkg.unfinished.is_empty() {
         State::Drifted(Drift::Interrupted(dpkg.unfinished))
     } else {
         State::AsDeclared("nothing is unfinished".to_owned())

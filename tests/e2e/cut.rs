@@ -144,3 +144,54 @@ fn random(seed: u64) -> i64 {
     }
     (x >> 1) as i64
 }
+
+/// The power goes while packages are written: dpkg believes that they are there, and their files may be empty.
+#[test]
+fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again() {
+    let it = Workbox::bare(Suite::Trixie);
+    let run = it.start(&["up", "--yes", "--target", "sandbox"]);
+    let cluster = "/var/lib/postgresql/*/main/PG_VERSION";
+    it.await_in_box(&format!(
+        "sudo sh -c 'test -s {cluster}' && pgrep -x dpkg >/dev/null"
+    ));
+    it.lab().cut_power();
+    run.kill();
+    let file = |path: &str| it.root().join(path);
+    assert!(file("var/lib/dwenv/unsynced").exists());
+    // What a disk may make of it. The container's killed processes had written it all.
+    for path in ["usr/bin/containerd", "usr/sbin/dockerd"] {
+        let lost = std::fs::File::create(file(path)).expect("a file of a package");
+        lost.set_len(4096).expect("zeros");
+    }
+    it.start_machine();
+    it.doctor()
+        .exit(1)
+        .check("box.apt.dpkg")
+        .summary
+        .find("was cut short")
+        .expect("the cause");
+    it.up().exit(0).says("Ready for the workshop.");
+    it.doctor().ready();
+    assert!(!file("var/lib/dwenv/unsynced").exists());
+    assert_eq!(
+        it.run("sudo dpkg --verify docker.io containerd; sudo dpkg --audit"),
+        ""
+    );
+    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
+    it.provision().exit(0).says("Nothing to do");
+}
+
+#[test]
+fn a_cluster_that_was_half_made_is_made_again() {
+    let it = Workbox::bare(Suite::Trixie);
+    let mut run = it.start(&["up", "--yes", "--target", "sandbox"]);
+    it.await_in_box("pgrep -x initdb >/dev/null");
+    run.interrupt();
+    run.await_said("Stopping after this step");
+    run.interrupt();
+    run.wait().exit(5);
+    it.doctor().exit(1).check("box.apt.dpkg");
+    it.up().exit(0).says("Ready for the workshop.");
+    it.doctor().ready();
+    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
+}

@@ -96,6 +96,14 @@ impl Lab {
         record["name"].as_str().expect("a name").to_owned()
     }
 
+    /// Ends every process of this lab's machines at once, as if the power went.
+    pub fn cut_power(&self) {
+        for group in self.groups() {
+            // What ended with a group above it is gone already.
+            let _ = fs::write(group.join("cgroup.kill"), "1");
+        }
+    }
+
     /// The control groups on the host that are named after this lab's machines.
     pub fn groups(&self) -> Vec<PathBuf> {
         let names = self.machines.lock().expect("no poison");

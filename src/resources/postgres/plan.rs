@@ -160,7 +160,8 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
 fn install(declared: &Postgres) -> Plan {
     // pg_createcluster(1): as in postgresql.conf, with `%` doubled.
     let listen = quote::sql(&declared.listen_addresses).replace('%', "%%");
-    let settings = format!("listen_addresses = {listen}\n");
+    // What is not synced here is before the installation ends: see `apt::UNSYNCED`.
+    let settings = format!("listen_addresses = {listen}\ninitdb_options = '--no-sync'\n");
     Plan::install_with(
         [releases::POSTGRES],
         [(NEW_CLUSTER.to_owned(), settings)].into(),
