@@ -5,6 +5,9 @@
 mod cutter;
 #[path = "support/sandbox.rs"]
 mod support;
+#[path = "support/terminal.rs"]
+#[allow(dead_code, reason = "the tests of the questions use the rest of it")]
+mod terminal;
 #[path = "support/venue.rs"]
 mod venue;
 #[path = "support/workbox.rs"]
@@ -18,6 +21,8 @@ mod docker_repository;
 mod errors;
 #[path = "e2e/files.rs"]
 mod files;
+#[path = "e2e/fix.rs"]
+mod fix;
 #[path = "e2e/images.rs"]
 mod images;
 #[path = "e2e/life.rs"]
