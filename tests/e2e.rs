@@ -15,6 +15,8 @@ mod workbox;
 
 #[path = "e2e/cut.rs"]
 mod cut;
+#[path = "e2e/deep.rs"]
+mod deep;
 #[path = "e2e/docker_repository.rs"]
 mod docker_repository;
 #[path = "e2e/errors.rs"]
