@@ -13,6 +13,8 @@ mod venue;
 #[path = "support/workbox.rs"]
 mod workbox;
 
+#[path = "e2e/authors.rs"]
+mod authors;
 #[path = "e2e/cut.rs"]
 mod cut;
 #[path = "e2e/deep.rs"]

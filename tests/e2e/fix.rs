@@ -214,6 +214,36 @@ fn each_change_has_a_question_of_its_own() {
     assert_ne!(postgres, running.1);
 }
 
+/// What only a diagnosis sees is mended as what it explains would not be: PostgreSQL starts again.
+#[test]
+fn a_cause_that_only_a_diagnosis_sees_is_mended_first() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let rows = it.post("A row of an attendee");
+    it.run(
+        "sudo systemctl stop postgresql 'postgresql@*'; \
+         sudo sh -c 'chmod 777 /var/lib/postgresql/*/main'; \
+         sudo systemctl start postgresql; true",
+    );
+    it.doctor().fails("box.postgres.data");
+    // It is not safe without asking, and what stands on it does not start either.
+    let told = fix(&it, &["--yes", "--format", "json"]);
+    let told = told.exit(1).json();
+    assert_eq!(titles(&told["changes"]), [""; 0]);
+    assert_eq!(
+        titles(&told["needs_yes"]),
+        ["Give PostgreSQL's folder of data back to it, and start it"]
+    );
+    let mut terminal = at_terminal(&it);
+    terminal
+        .await_shown("[box.postgres.data]")
+        .await_shown("Make this change?")
+        .type_in("y\n");
+    let left = terminal.left();
+    assert_eq!(left.code, Some(0));
+    it.doctor().ready();
+    assert_eq!(it.rows(), rows);
+}
+
 /// A passphrase is not shown while it is typed, nor left unseen what is typed after it.
 #[test]
 fn a_passphrase_that_is_interrupted_leaves_the_terminal_as_it_was() {

@@ -81,6 +81,7 @@ async fn one(
         ..
     } = looked;
     let remote = Remote::find(environment, workshop, target).await;
+    let remote = remote.diagnosing();
     remote.located()?;
     let asking = ItemByItem {
         environment,
