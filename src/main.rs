@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             if error.kind == ErrorKind::Interrupted {
-                confirm::show_typing();
+                confirm::leave();
             }
             output.error(&error);
             error.exit_code().into()

@@ -7,19 +7,28 @@ mod cutter;
 mod json_schema;
 #[path = "support/sandbox.rs"]
 mod support;
+#[path = "support/terminal.rs"]
+#[allow(dead_code, reason = "the tests of the questions use the rest of it")]
+mod terminal;
 #[path = "support/venue.rs"]
 mod venue;
 #[path = "support/workbox.rs"]
 mod workbox;
 
+#[path = "e2e/authors.rs"]
+mod authors;
 #[path = "e2e/cut.rs"]
 mod cut;
+#[path = "e2e/deep.rs"]
+mod deep;
 #[path = "e2e/docker_repository.rs"]
 mod docker_repository;
 #[path = "e2e/errors.rs"]
 mod errors;
 #[path = "e2e/files.rs"]
 mod files;
+#[path = "e2e/fix.rs"]
+mod fix;
 #[path = "e2e/images.rs"]
 mod images;
 #[path = "e2e/life.rs"]

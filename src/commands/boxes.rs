@@ -48,6 +48,8 @@ pub struct Remote<'a> {
     probes: Vec<Probe>,
     /// Those that serve only a diagnosis.
     deep_probes: Vec<Probe>,
+    /// Whether a plan is made of what they answer as well.
+    diagnoses: bool,
     found: Mutex<Result<Located>>,
     /// How long the last connecting took.
     connecting: Mutex<Duration>,
@@ -138,6 +140,7 @@ impl<'a> Remote<'a> {
             events: environment.events.of(&target.to_string()),
             probes,
             deep_probes,
+            diagnoses: false,
             found: Mutex::new(found),
             connecting: Mutex::default(),
             until: None,
@@ -159,7 +162,16 @@ impl<'a> Remote<'a> {
             target: &self.name,
             laptop: Os::this(),
             before: false,
-            deep: false,
+            deep: self.diagnoses,
+        }
+    }
+
+    /// For a box in which something is wrong: a plan for it knows what a diagnosis sees.
+    #[must_use]
+    pub fn diagnosing(self) -> Self {
+        Self {
+            diagnoses: true,
+            ..self
         }
     }
 
@@ -196,28 +208,25 @@ impl<'a> Remote<'a> {
                 self.tell_tally(transport.as_ref());
                 transport = self.connect_or_look_again().await.unwrap_or(transport);
             }
-            let asked = collect::over(
-                transport.clone(),
-                &self.deep_probes,
-                &[],
-                &self.sudo,
-                self.until(),
-            );
-            let near: Vec<Probe> = self
-                .deep_probes
-                .iter()
-                .filter(|probe| !probe.asks_the_internet())
-                .cloned()
-                .collect();
-            let (later, laptop) = tokio::join!(asked, self.ask_laptop(&near));
-            records.add(Records {
-                deep: true,
-                ..later
-            });
-            records.add(laptop);
+            records.add(self.ask_deeper(transport.clone()).await);
         }
         self.tell_tally(transport.as_ref());
         Ok(Facts::new(records))
+    }
+
+    /// What only a diagnosis asks, but for servers on the internet.
+    async fn ask_deeper(&self, transport: Arc<dyn Transport>) -> Records {
+        let asked = collect::over(transport, &self.deep_probes, &[], &self.sudo, self.until());
+        let near: Vec<Probe> = self
+            .deep_probes
+            .iter()
+            .filter(|probe| !probe.asks_the_internet())
+            .cloned()
+            .collect();
+        let (mut records, laptop) = tokio::join!(asked, self.ask_laptop(&near));
+        records.add(laptop);
+        records.deep = true;
+        records
     }
 
     async fn connect_and_ask(&self) -> Result<(Records, Arc<dyn Transport>)> {
@@ -399,8 +408,11 @@ impl provision::Target for Remote<'_> {
 
     fn probe(&self, transport: Arc<dyn Transport>) -> BoxFuture<'_, Records> {
         Box::pin(async move {
-            let mut records = self.ask_box(transport).await;
+            let mut records = self.ask_box(transport.clone()).await;
             records.add(self.ask_laptop(&self.probes).await);
+            if self.diagnoses {
+                records.add(self.ask_deeper(transport).await);
+            }
             records
         })
     }

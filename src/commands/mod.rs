@@ -277,10 +277,12 @@ impl Environment {
         });
         match answer.await.ok().flatten() {
             Some(answer) => Ok(answer),
-            None => Err(Error::usage(
-                "nobody is there to say yes, so nothing was changed in the box",
-            )
-            .hint("Add `--yes` to have it done without a question")),
+            None => Err(nobody_is_there().hint("Add `--yes` to have it done without a question")),
         }
     }
+}
+
+/// Why nothing is done that somebody would have to agree to.
+fn nobody_is_there() -> Error {
+    Error::usage("nobody is there to say yes, so nothing was changed in the box")
 }

@@ -1,47 +1,74 @@
 //! Questions to the person at the terminal. Where nobody is there, nobody is asked.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use console::Term;
-
+use super::hidden;
 use super::style::{Label, Style};
 use crate::secret::Secret;
 
-/// A yes or no; `None` where stdin or stderr is no terminal. Only a clear yes is a yes.
+/// Whether the input has ended. A terminal tells it once, to one question; a further one would wait for ever.
+static ENDED: AtomicBool = AtomicBool::new(false);
+/// Whether a question stands on the terminal without an answer.
+static STANDS: AtomicBool = AtomicBool::new(false);
+
+/// A yes or no; `None` where stdin or stderr is no terminal. Only a clear yes is a yes: once the input has
+/// ended, every answer is a no.
 #[must_use]
 pub fn ask(style: &Style, question: &str) -> Option<bool> {
     if !somebody_is_there() {
         return None;
     }
-    answer(
+    if has_ended() {
+        return Some(false);
+    }
+    STANDS.store(true, Ordering::Relaxed);
+    let answer = answer(
         &mut io::stdin().lock(),
         // Not locked: whoever is interrupted while this waits has to say so.
         &mut io::stderr(),
         style,
         question,
-    )
-    .ok()
+    );
+    STANDS.store(false, Ordering::Relaxed);
+    // A terminal that hung up says nothing more either.
+    let answer = answer.unwrap_or_default();
+    if answer.is_none() {
+        ENDED.store(true, Ordering::Relaxed);
+    }
+    Some(answer.unwrap_or(false))
 }
 
-/// A passphrase, not shown while it is typed; `None` where stdin or stderr is no terminal.
+/// A passphrase, not shown while it is typed; `None` where stdin or stderr is no terminal, or the input has
+/// ended.
 #[must_use]
 pub fn passphrase(style: &Style, question: &str) -> Option<Secret> {
-    if !somebody_is_there() {
+    if !somebody_is_there() || has_ended() {
         return None;
     }
-    let terminal = Term::stderr();
     let question = style.paint(Label::Heading, question);
-    terminal.write_str(&format!("{question}: ")).ok()?;
-    terminal.read_secure_line().ok().map(Secret::new)
+    // Whoever does not see the question gives no answer.
+    write!(io::stderr(), "{question}: ").ok()?;
+    STANDS.store(true, Ordering::Relaxed);
+    let line = hidden::read_line().ok().flatten();
+    STANDS.store(false, Ordering::Relaxed);
+    if line.is_none() {
+        ENDED.store(true, Ordering::Relaxed);
+    }
+    line.map(Secret::new)
 }
 
-/// Makes typing visible again where a passphrase was interrupted: the one who waits for it cannot any more.
-pub fn show_typing() {
-    #[cfg(unix)]
-    if io::stdin().is_terminal() {
-        // Without stty nothing can be done about it.
-        let _ = std::process::Command::new("stty").arg("echo").status();
+/// Leaves the terminal as it was where a question was interrupted: the one who waits in it cannot any more.
+pub fn leave() {
+    hidden::show();
+    if STANDS.load(Ordering::Relaxed) {
+        // Where stderr is gone nobody sees what stands there.
+        let _ = writeln!(io::stderr());
     }
+}
+
+fn has_ended() -> bool {
+    ENDED.load(Ordering::Relaxed)
 }
 
 /// Whether stdin and stderr are terminals.
@@ -50,13 +77,13 @@ pub fn somebody_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks until the answer is one. The end of the input is a no, and so is an empty line.
+/// Asks until the answer is one; `None`: the input ended. An empty line is a no.
 pub fn answer(
     input: &mut dyn BufRead,
     out: &mut dyn Write,
     style: &Style,
     question: &str,
-) -> io::Result<bool> {
+) -> io::Result<Option<bool>> {
     loop {
         write!(
             out,
@@ -66,13 +93,15 @@ pub fn answer(
         )?;
         out.flush()?;
         let mut line = String::new();
-        if input.read_line(&mut line)? == 0 {
+        input.read_line(&mut line)?;
+        // Nobody has said Enter to what stands there.
+        if !line.ends_with('\n') {
             writeln!(out)?;
-            return Ok(false);
+            return Ok(None);
         }
         match line.trim().to_lowercase().as_str() {
-            "y" | "yes" => return Ok(true),
-            "" | "n" | "no" => return Ok(false),
+            "y" | "yes" => return Ok(Some(true)),
+            "" | "n" | "no" => return Ok(Some(false)),
             _ => writeln!(out, "Please answer y (yes) or n (no).")?,
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod confirm;
 pub mod explain;
+mod hidden;
 pub mod human;
 pub mod json;
 pub mod junit;

@@ -16,13 +16,15 @@ fn only_a_clear_yes_is_a_yes() {
         let answer = confirm::answer(&mut typed.as_bytes(), &mut out, &Style::PLAIN, "Go on?");
         (answer.unwrap(), String::from_utf8(out).unwrap())
     };
-    assert_eq!(ask("y\n"), (true, "Go on? [y/N] ".to_owned()));
-    assert!(ask("YES\r\n").0);
-    assert!(!ask("\n").0);
-    assert!(!ask("n\n").0);
-    assert!(!ask("").0, "the end of the input is a no");
+    assert_eq!(ask("y\n"), (Some(true), "Go on? [y/N] ".to_owned()));
+    assert_eq!(ask("YES\r\n").0, Some(true));
+    assert_eq!(ask("\n").0, Some(false));
+    assert_eq!(ask("n\n").0, Some(false));
+    for ended in ["", "y", "yep\n"] {
+        assert_eq!(ask(ended).0, None, "the end of the input after {ended:?}");
+    }
     let (answer, told) = ask("yep\ny\n");
-    assert!(answer);
+    assert_eq!(answer, Some(true));
     assert_eq!(told.matches("Go on?").count(), 2);
 }
 

@@ -337,3 +337,37 @@ fn after_the_changes_nothing_is_left_to_change() {
         }
     }
 }
+
+/// Provision asks nothing that serves a diagnosis alone. Where doctor says that it mends what only such an
+/// answer shows, it has something to do all the same.
+#[test]
+fn what_only_a_diagnosis_sees_is_not_left_to_an_idle_provision() {
+    let mut seen = 0;
+    for case in case::all() {
+        let context = case.context();
+        let usual = Context {
+            deep: false,
+            ..context
+        };
+        let ids: BTreeSet<String> = doctor::judge(usual, &case.facts())
+            .into_iter()
+            .map(|finding| finding.id)
+            .collect();
+        for finding in doctor::judge(context, &case.facts()) {
+            let Some(remedy) = finding.remedy.filter(|_| !ids.contains(&finding.id)) else {
+                continue;
+            };
+            seen += 1;
+            // What is typed before it, as for the laptop's clock, gives it something to do.
+            let promised = |command: &String| command.starts_with("dwenv provision");
+            let idle = || plan::plan(usual, &case.facts()).steps.is_empty();
+            assert!(
+                !(remedy.commands.first().is_some_and(promised) && idle()),
+                "{}: {}",
+                case.name,
+                finding.id
+            );
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}

@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use super::look::{self, Looked};
 use super::{told, worst, write_reports};
 use crate::cli;
-use crate::commands::Environment;
 use crate::commands::boxes::Remote;
 use crate::commands::provision::owner;
+use crate::commands::{Environment, nobody_is_there};
 use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, stands_on};
 use crate::doctor::report::Report;
 use crate::error::{ExitCode, Result};
@@ -81,6 +81,7 @@ async fn one(
         ..
     } = looked;
     let remote = Remote::find(environment, workshop, target).await;
+    let remote = remote.diagnosing();
     remote.located()?;
     let asking = ItemByItem {
         environment,
@@ -180,6 +181,33 @@ impl ItemByItem<'_> {
         Ok(agreed)
     }
 
+    /// Shows every change that would be offered, to somebody who reads it later.
+    ///
+    /// # Errors
+    /// Where there is one: nobody can agree to it.
+    fn shown_to_nobody(&self, steps: &[Step]) -> Result<()> {
+        let offers: Vec<Offer> = steps
+            .iter()
+            .filter_map(|step| self.wrong.offer(step))
+            .collect();
+        for offer in &offers {
+            self.environment.tell(|output| output.proposal(offer))?;
+        }
+        if offers.is_empty() {
+            return Ok(());
+        }
+        let safe = offers.iter().filter(|offer| offer.unattended).count();
+        let hint = match safe {
+            0 => "None of these changes is safe without asking: run the same command at a terminal"
+                .to_owned(),
+            _ => format!(
+                "Add `--yes` to make those that are safe without asking: {safe} of {}",
+                offers.len()
+            ),
+        };
+        Err(nobody_is_there().hint(hint))
+    }
+
     fn decline(&self, checks: &[String]) {
         self.asked().declined.extend(checks.iter().cloned());
     }
@@ -192,6 +220,9 @@ impl Consent for ItemByItem<'_> {
         steps: &'a [Step],
     ) -> BoxFuture<'a, Result<Vec<bool>>> {
         Box::pin(async move {
+            if !self.environment.global.yes && !self.environment.output.somebody_is_there() {
+                self.shown_to_nobody(steps)?;
+            }
             let mut agreed = Vec::new();
             for step in steps {
                 agreed.push(self.agreed_to(step).await?);

@@ -39,10 +39,11 @@ pub fn judge(check: &AuthorsCheck, laptop: Os, records: &Records) -> State<Judge
 #[must_use]
 pub fn plan(check: &AuthorsCheck, laptop: Os, records: &Records) -> State<Plan> {
     judge(check, laptop, records).map(|judgement| {
-        Plan::leave(format!(
-            "{}. This is the workshop's own check: dwenv does not know how to mend it",
-            judgement.summary
-        ))
+        let hint = judgement.remedy.map(|remedy| remedy.text);
+        let hint = hint.unwrap_or_else(|| {
+            "This is the workshop's own check: dwenv does not know how to mend it".to_owned()
+        });
+        Plan::leave(format!("{}. {hint}", judgement.summary))
     })
 }
 

@@ -76,9 +76,14 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         Drift::DataHeld { pid, process, .. } => Plan::leave(format!(
             "{process} (pid {pid}) was not started by dwenv"
         )),
-        Drift::DataModes { folder, .. } => Plan::script(
-            "Give PostgreSQL's folder of data back to it",
-            format!("chown postgres:postgres {0}\nchmod 700 {0}", quote::sh(folder)),
+        Drift::DataModes { unit, folder, .. } => Plan::script(
+            "Give PostgreSQL's folder of data back to it, and start it",
+            format!(
+                "chown postgres:postgres {0}\nchmod 700 {0}\n\
+                 systemctl reset-failed {1} 2>/dev/null || true\nsystemctl start {1}",
+                quote::sh(folder),
+                quote::sh(unit)
+            ),
         ),
         Drift::Collations(databases) => refresh_collations(port, databases),
         Drift::NotAuto { cluster } => {
