@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::clock::Clock;
 use super::network::Names;
-use super::system::{CLOCK_OFF, CLOCK_WRONG, Clock};
 use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, laptop, observed};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, RecordStatus, Records, Unobserved};
@@ -179,10 +179,7 @@ impl Drift {
 
 /// Why a complaint says nothing of the archive itself. The checks of these reasons have failed.
 fn follows_from(fault: Fault, needed: bool, facts: &Facts) -> Option<&'static str> {
-    let clock_is_wrong = || {
-        let clock = facts.get::<Clock>();
-        matches!(clock.as_ref(), Ok(Clock(seconds)) if seconds.unsigned_abs() > CLOCK_WRONG)
-    };
+    let clock_is_wrong = || matches!(facts.get::<Clock>().as_ref(), Ok(clock) if clock.is_wrong());
     let finds_no_name =
         || matches!(facts.get::<Names>().as_ref(), Ok(names) if names.are_all_lost());
     match fault {
@@ -194,7 +191,7 @@ fn follows_from(fault: Fault, needed: bool, facts: &Facts) -> Option<&'static st
 
 /// Whether the box's clock is so near to the laptop's that nothing is to be set in the box.
 fn clocks_agree(facts: &Facts) -> bool {
-    matches!(facts.get::<Clock>().as_ref(), Ok(Clock(seconds)) if seconds.unsigned_abs() <= CLOCK_OFF)
+    matches!(facts.get::<Clock>().as_ref(), Ok(clock) if clock.agrees())
 }
 
 impl Resource for AptSources {

@@ -7,6 +7,7 @@ pub mod apt_sources;
 pub mod apt_state;
 pub mod capacity;
 pub mod change;
+pub mod clock;
 pub mod custom;
 pub mod docker;
 mod docker_repository;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::{self, Clock};
 use super::releases::{self, Release};
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
@@ -53,18 +54,29 @@ const SCARCE_KB: u64 = 2_000_000;
 const FULL_KB: u64 = 500_000;
 /// What sudo says where a password would do.
 const WANTS_PASSWORD: &str = "a password is required";
-/// Clocks this far apart, in seconds, break apt's and TLS's dates now and then, or always.
-pub(super) const CLOCK_OFF: u64 = 60;
-pub(super) const CLOCK_WRONG: u64 = 300;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Drift {
     NotReached(ConnectionFailure),
-    NoRoot { user: String, said: String },
-    OtherSystem { name: String },
-    DiskFull { mount: String, free_kb: u64 },
-    DiskScarce { mount: String, free_kb: u64 },
-    ClockOff { seconds: i64 },
+    NoRoot {
+        user: String,
+        said: String,
+    },
+    OtherSystem {
+        name: String,
+    },
+    DiskFull {
+        mount: String,
+        free_kb: u64,
+    },
+    DiskScarce {
+        mount: String,
+        free_kb: u64,
+    },
+    /// The box's clock is wrong.
+    ClockOff(Clock),
+    /// The box's clock is set by a time server, and the laptop has another time.
+    LaptopOff(Clock),
 }
 
 /// How the attempt to connect ended.
@@ -266,33 +278,6 @@ impl Fact for Disk {
     }
 }
 
-/// How far the box's clock is ahead of the laptop's, in seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clock(pub i64);
-
-impl Clock {
-    const PROBE: &str = "clock";
-}
-
-impl Fact for Clock {
-    fn probes(_: &Workshop) -> Vec<Probe> {
-        vec![Probe::new(
-            Self::PROBE,
-            Question::Login("date +%s".to_owned()),
-        )]
-    }
-
-    fn observe(records: &Records) -> Observed<Self> {
-        let text = records.text(Self::PROBE)?;
-        let theirs: i64 = text
-            .trim()
-            .parse()
-            .map_err(|_| Unobserved(format!("date's answer is not understood: {text}")))?;
-        let ours = i64::try_from(records.taken_at).unwrap_or(0);
-        Ok(Self(theirs.saturating_sub(ours)))
-    }
-}
-
 impl Resource for System {
     type Drift = Drift;
 
@@ -315,7 +300,7 @@ impl Resource for System {
             "box.sudo" => diff_sudo(&facts.get::<Login>()),
             "box.os" => diff_os(facts),
             "box.disk" => diff_disk(facts),
-            _ => diff_clock(facts),
+            _ => clock::diff(facts),
         }
     }
 
@@ -365,23 +350,8 @@ impl Resource for System {
             Drift::DiskScarce { mount, free_kb } => {
                 judge_disk(Status::Warn, context, mount, *free_kb)
             }
-            Drift::ClockOff { seconds } => Judgement {
-                status: if seconds.unsigned_abs() > CLOCK_WRONG {
-                    Status::Fail
-                } else {
-                    Status::Warn
-                },
-                summary: format!(
-                    "The box's clock is {} {} the laptop's",
-                    span(seconds.unsigned_abs()),
-                    if *seconds > 0 { "ahead of" } else { "behind" }
-                ),
-                remedy: Some(Remedy {
-                    text: "Set the box's clock from the laptop's".to_owned(),
-                    commands: vec![format!("dwenv provision --target {}", context.target)],
-                    by: By::You,
-                }),
-            },
+            Drift::ClockOff(clock) => clock::judge_box(context, clock),
+            Drift::LaptopOff(clock) => clock::judge_laptop(context, clock),
         }
     }
 
@@ -398,21 +368,16 @@ impl Resource for System {
             Drift::DiskFull { mount, .. } | Drift::DiskScarce { mount, .. } => {
                 Plan::leave(format!("dwenv deletes nothing to make room on {mount}"))
             }
-            // By the difference: the laptop's clock goes on while somebody reads the plan.
-            Drift::ClockOff { seconds } => Plan::script(
-                "Set the clock from the laptop's, and keep it by NTP",
-                format!(
-                    "timedatectl set-ntp true 2>/dev/null || true\n\
-                     date -u -s \"@$(($(date +%s) - ({seconds})))\""
-                ),
-            )
-            .unattended(),
+            Drift::ClockOff(clock) => clock::plan(clock),
+            Drift::LaptopOff(_) => {
+                Plan::leave("a time server sets the box's clock, so the laptop's is not taken over")
+            }
         }
     }
 
     fn predict(&self, _: Context, facts: &Facts, drift: &Drift) {
-        if let Drift::ClockOff { .. } = drift {
-            facts.predict::<Clock>(|clock| clock.0 = 0);
+        if let Drift::ClockOff(_) = drift {
+            facts.predict::<Clock>(Clock::settle);
         }
     }
 }
@@ -464,15 +429,6 @@ fn diff_disk(facts: &Facts) -> State<Drift> {
         State::Drifted(Drift::DiskScarce { mount, free_kb })
     } else {
         State::AsDeclared(format!("{} free on {mount}", gigabytes(free_kb)))
-    }
-}
-
-fn diff_clock(facts: &Facts) -> State<Drift> {
-    let Clock(seconds) = observed!(facts, Clock);
-    if seconds.unsigned_abs() > CLOCK_OFF {
-        State::Drifted(Drift::ClockOff { seconds })
-    } else {
-        State::AsDeclared(format!("{} s apart", seconds.unsigned_abs()))
     }
 }
 
