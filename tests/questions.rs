@@ -58,8 +58,8 @@ fn ctrl_c_ends_the_run_on_a_line_of_its_own() {
 
 #[test]
 fn a_terminal_that_hangs_up_is_a_no() {
-    // Whoever hears of it ends by that.
-    assert_eq!(asked().hang_up(), None);
+    // Whoever hears of it ends by that, or finds before that nobody answers.
+    assert!(matches!(asked().hang_up(), None | Some(2)));
     // Whoever was told not to listen finds that nobody answers.
     let place = Place::new().with("config.toml", CONFIG);
     let dwenv = place.command(&["destroy", "--target", "sandbox"]);
