@@ -30,7 +30,7 @@ patiently() {
 const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
   echo "dpkg is at work, or was interrupted before: its work is finished first"
   # A package whose needs were never unpacked cannot be configured before apt has fetched them.
-  (patiently dpkg --force-confdef --force-confold --configure -a) || echo "apt goes on from here"
+  (patiently ran dpkg --force-confdef --force-confold --configure -a) || echo "apt goes on from here"
   apt -f install
 fi
 "#;
