@@ -5,6 +5,8 @@
 mod cutter;
 #[path = "support/json_schema.rs"]
 mod json_schema;
+#[path = "support/slow.rs"]
+mod slow;
 #[path = "support/sandbox.rs"]
 mod support;
 #[path = "support/terminal.rs"]
@@ -29,14 +31,20 @@ mod errors;
 mod files;
 #[path = "e2e/fix.rs"]
 mod fix;
+#[path = "e2e/hard.rs"]
+mod hard;
 #[path = "e2e/images.rs"]
 mod images;
 #[path = "e2e/life.rs"]
 mod life;
+#[path = "e2e/long_link.rs"]
+mod long_link;
 #[path = "e2e/machines.rs"]
 mod machines;
 #[path = "e2e/matrix.rs"]
 mod matrix;
+#[path = "e2e/narrow.rs"]
+mod narrow;
 #[path = "e2e/ports.rs"]
 mod ports;
 #[path = "e2e/reach.rs"]
