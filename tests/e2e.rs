@@ -47,3 +47,5 @@ mod robust;
 mod room;
 #[path = "e2e/venue_network.rs"]
 mod venue_network;
+#[path = "e2e/warnings.rs"]
+mod warnings;
