@@ -47,5 +47,7 @@ mod robust;
 mod room;
 #[path = "e2e/venue_network.rs"]
 mod venue_network;
+#[path = "e2e/visible.rs"]
+mod visible;
 #[path = "e2e/warnings.rs"]
 mod warnings;

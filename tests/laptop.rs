@@ -242,15 +242,21 @@ fn what_is_shared_of_a_laptop_names_nobody() {
     let workshop = Workshop::builtin().unwrap();
     let provider = Provider::Vagrant("virtualbox".to_owned());
     let faults = laptops::faults();
-    let told = faults
-        .iter()
-        .map(|(name, fault)| (fault.records(name), fault.before));
-    let well = laptops::HEALTHY
-        .iter()
-        .map(|name| (laptops::healthy(name), true));
+    let of_fault = |(name, fault): (&String, &laptops::Fault)| {
+        // What has the fault is what is told of.
+        let probes = fault.set.keys().chain(fault.replace.keys());
+        let probes: Vec<String> = probes.cloned().collect();
+        (fault.records(name), fault.before, probes)
+    };
+    let of_well = |name: &&str| {
+        let records = laptops::healthy(name);
+        let probes: Vec<String> = records.records.keys().cloned().collect();
+        (records, true, probes)
+    };
     let mut told_somewhere = 0;
-    for (base, before) in told.chain(well) {
-        for probe in base.records.keys() {
+    let well = laptops::HEALTHY.iter().map(of_well);
+    for (base, before, probes) in faults.iter().map(of_fault).chain(well) {
+        for probe in &probes {
             let mut changed: Vec<Record> = Vec::new();
             let whole = &base.records[probe];
             // As one more line, and in the place of each text that the answer holds.

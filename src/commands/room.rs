@@ -152,6 +152,12 @@ impl<'a> Room<'a> {
             is_settled: AtomicBool::default(),
         };
         turn.take_place().await;
+        if self.environment.interrupts.asked() > 0 {
+            return Err(
+                Error::new(ErrorKind::Interrupted, "not tried: you stopped the run")
+                    .hint("Run the same with `--limit failed`"),
+            );
+        }
         let failed = self.failed.load(Ordering::Relaxed);
         if let Some(most) = self.max_fail.filter(|most| failed >= usize::from(*most)) {
             let why =

@@ -167,6 +167,7 @@ mod tests {
             checks: vec!["box.postgres.running".to_owned()],
             change,
             is_essential: true,
+            packages: None,
         })
     }
 

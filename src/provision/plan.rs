@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::outcome::{ChangeStatus, PlannedChange, Unchanged};
+use super::outcome::{ChangeStatus, Foreseen, PlannedChange, Unchanged};
 use crate::date::Date;
 use crate::doctor;
 use crate::doctor::report::{Scope, Status};
@@ -24,6 +24,8 @@ pub struct Step {
     pub change: Change,
     /// Whether others may stand on it. A step that serves warnings alone holds nothing up where it fails.
     pub is_essential: bool,
+    /// What is known of the packages that it installs, where that was asked.
+    pub packages: Option<Foreseen>,
 }
 
 impl Step {
@@ -45,6 +47,7 @@ impl Step {
             checks: self.checks.clone(),
             title: self.change.title.clone(),
             differences: self.change.differences.clone(),
+            packages: self.packages.clone(),
             status: ChangeStatus::Planned,
         }
     }
@@ -104,6 +107,7 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
                         checks: vec![check.id.to_owned()],
                         change,
                         is_essential: status != Status::Warn,
+                        packages: None,
                     };
                     // What is not predicted is looked at when it is done.
                     if planned.is_some_and(|before| before.is_like(&step)) {

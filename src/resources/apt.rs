@@ -28,7 +28,7 @@ patiently() {
 /// Finishes what an interrupted run left.
 const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
   echo "dpkg is at work, or was interrupted before: its work is finished first"
-  patiently dpkg --force-confdef --force-confold --configure -a
+  patiently ran dpkg --force-confdef --force-confold --configure -a
   apt -f install
 fi
 "#;

@@ -99,7 +99,7 @@ fn a_run(board: &mut Board) {
     board.tell(started("Starting Docker"), millis(9500));
     let failed = Event::StepFailed {
         step: "Starting Docker".to_owned(),
-        reason: "docker.service did not start".to_owned(),
+        failure: "docker.service did not start".to_owned().into(),
     };
     board.tell(failed, millis(9600));
     board.end();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::others;
 use super::parts::{
-    INDENT, bracketed, emphasised, heading, label, marked, number, number_were, table,
+    INDENT, bracketed, emphasised, heading, label, marked, number, number_were, table, why_failed,
 };
 use super::plan::{plan, plan_only};
 use crate::doctor::report::Status;
@@ -218,13 +218,7 @@ fn change_result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> 
         .add(Label::Dim, bracketed(&change.checks.join(", ")));
     put(out, &style.wrap(0, INDENT, &line))?;
     match &change.status {
-        // What a program on the box said: its lines are left as they are.
-        ChangeStatus::Failed(reason) if reason.contains('\n') => {
-            put(out, &style.verbatim(INDENT, Label::Plain, reason))
-        }
-        ChangeStatus::Failed(reason) => {
-            put(out, &style.wrap(INDENT, INDENT, &Text::new().plain(reason)))
-        }
+        ChangeStatus::Failed(why) => why_failed(out, style, why),
         _ => Ok(()),
     }
 }

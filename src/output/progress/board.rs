@@ -119,14 +119,14 @@ impl Board {
                     self.line(2, &text);
                 }
             }
-            Event::StepFailed { step, reason } => {
+            Event::StepFailed { step, failure } => {
                 self.forget(target.as_ref(), &step);
                 let text = Text::of(Label::Fail, self.style.symbol(Symbol::Fail))
                     .plain(" ")
                     .plain(self.of_box(target.as_ref()))
                     .plain(step)
                     .plain(": ")
-                    .plain(reason);
+                    .plain(failure.reason);
                 self.line(2, &text);
             }
             Event::Note { text } if self.verbosity > Verbosity::Quiet => {
