@@ -51,3 +51,5 @@ mod secrets;
 mod venue_network;
 #[path = "e2e/visible.rs"]
 mod visible;
+#[path = "e2e/warnings.rs"]
+mod warnings;
