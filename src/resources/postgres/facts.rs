@@ -61,6 +61,17 @@ pub struct Server {
     /// Those of the workshop's database; `None` when it could not be asked.
     #[serde(skip)]
     pub tables: Option<Vec<ObservedTable>>,
+    /// The schema file that was run in it last; `None` when that is not on record.
+    #[serde(skip)]
+    pub applied: Option<Applied>,
+}
+
+/// The record of a schema file that was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    pub sha256: String,
+    /// In UTC; empty where that is not told.
+    pub at: String,
 }
 
 fn yes() -> bool {
@@ -231,6 +242,7 @@ impl Fact for Clusters {
         let mut clusters = Self::default();
         let mut tables = None;
         let mut outdated = None;
+        let mut applied = None;
         for line in text.lines() {
             let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
             if let Some(rest) = line.strip_prefix("cluster ") {
@@ -244,6 +256,13 @@ impl Fact for Clusters {
                 clusters.server = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("tables ") {
                 tables = Some(serde_json::from_str(json).map_err(garbled)?);
+            } else if let Some(record) = line.strip_prefix("applied ") {
+                let (sha256, at) = record.split_once(' ').unwrap_or((record, ""));
+                applied = Some(Applied {
+                    sha256: sha256.to_owned(),
+                    at: at.to_owned(),
+                })
+                .filter(|applied| !applied.sha256.is_empty());
             } else if let Some(json) = line.strip_prefix("collations ") {
                 outdated = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if line.starts_with("setpriv: ") {
@@ -262,6 +281,7 @@ impl Fact for Clusters {
         }
         if let Some(server) = &mut clusters.server {
             server.tables = tables;
+            server.applied = applied;
             server.outdated_collations = outdated;
         }
         Ok(clusters)
@@ -318,10 +338,12 @@ SELECT 'tables ' || coalesce(json_agg(json_build_object('name', c.relname,
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')::text
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
   AND c.relname IN ({tables});
+SELECT 'applied ' || current_setting('{record}', true);
 ",
         role = quote::sql(&postgres.role),
         database = quote::sql(&postgres.database),
         connect = quote::sql_identifier(&postgres.database),
+        record = super::transaction::RECORD,
         tables = if tables.is_empty() {
             "NULL".to_owned()
         } else {

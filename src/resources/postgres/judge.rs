@@ -5,6 +5,7 @@ use super::Drift;
 use super::facts::Stored;
 use super::files::wrong_line;
 use super::schema::SchemaDrift;
+use super::transaction;
 use crate::doctor::report::{By, Remedy, Status};
 use crate::quote;
 
@@ -13,7 +14,8 @@ pub fn judge(context: Context, drift: &Drift) -> Judgement {
     Judgement {
         status: match drift {
             // Rows may be sorted otherwise, or missed by an index; the workshop goes on.
-            Drift::Collations(_) => Status::Warn,
+            // The tables are right, and so is the server.
+            Drift::Collations(_) | Drift::SchemaFileChanged { .. } => Status::Warn,
             _ => Status::Fail,
         },
         summary: summary(context, drift),
@@ -130,6 +132,16 @@ fn summary(context: Context, drift: &Drift) -> String {
         Drift::Schema(drifts) => {
             let lines: Vec<String> = drifts.iter().map(SchemaDrift::summary).collect();
             format!("In {}: {}", declared.database, lines.join("; "))
+        }
+        Drift::SchemaFileChanged { at } => {
+            let when = match at.as_str() {
+                "" => String::new(),
+                at => format!(" on {at}"),
+            };
+            format!(
+                "The tables are as declared, and {} was another file when it made them{when}",
+                declared.create_schema.path
+            )
         }
     }
 }
@@ -274,6 +286,11 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             )]),
         ),
         Drift::Schema(_) => you("Mend the tables; no row is lost", provision()),
+        Drift::SchemaFileChanged { .. } => (
+            "Rows are left as they are. If the box shall have what is new in the file, run it, and put that on record",
+            in_box(&[transaction::by_hand(context.workshop)]),
+            By::You,
+        ),
     }
 }
 
