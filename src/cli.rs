@@ -391,6 +391,8 @@ pub struct Doctor {
 pub enum Document {
     /// What `dwenv doctor --format json` writes
     Doctor,
+    /// What `dwenv provision --format json` writes
+    Provision,
     /// What `--format ndjson` writes, line by line
     Events,
 }

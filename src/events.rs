@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::doctor::report::Remedy;
 use crate::error::Error;
 
 /// One thing that happened during a run.
@@ -30,13 +31,9 @@ pub enum Event {
         took: Duration,
     },
     /// The run ends without a result.
-    RunFailed {
-        error: Error,
-    },
+    RunFailed { error: Error },
     /// A longer step begins: what is being done now, in the present participle.
-    StepStarted {
-        step: String,
-    },
+    StepStarted { step: String },
     /// The step is under way. `fraction` runs from 0 to 1 where it is known.
     StepProgress {
         step: String,
@@ -50,20 +47,47 @@ pub enum Event {
     },
     StepFailed {
         step: String,
-        reason: String,
+        #[serde(flatten)]
+        failure: Failure,
     },
     /// Something the person should know, and need not act on.
-    Note {
-        text: String,
-    },
+    Note { text: String },
     /// Something the person may have to act on.
-    Warning {
-        text: String,
-    },
+    Warning { text: String },
     /// Only with `-v`: commands, counts, timings.
-    Detail {
-        text: String,
-    },
+    Detail { text: String },
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// How it ended, and the last lines that were said before that.
+    pub reason: String,
+    /// The command that ended it, as it was run in the box; `None` where it was none, or which is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// What is recognised in those lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+}
+
+/// A failure that is known: a row of the catalogue, with its names filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Known {
+    /// `dwenv explain` takes it.
+    pub id: String,
+    /// One sentence: why it happens.
+    pub cause: String,
+    pub remedy: Remedy,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            ..Self::default()
+        }
+    }
 }
 
 /// An event, and the box that it is of.
@@ -117,6 +141,12 @@ impl Events {
             sink: self.sink.clone(),
             target: Some(target.into()),
         }
+    }
+
+    /// The box that these are events of.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
     }
 
     pub fn emit(&self, event: Event) {

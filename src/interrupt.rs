@@ -30,6 +30,12 @@ impl Interrupts {
         }
     }
 
+    /// How often it was asked for by now.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        *self.asked.borrow()
+    }
+
     #[must_use]
     pub fn hold(&self) -> Hold {
         self.holds.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,8 @@ mod documents;
 mod errors;
 #[path = "output/fixed.rs"]
 mod fixed;
+#[path = "support/json_schema.rs"]
+mod json_schema;
 #[path = "output/progress.rs"]
 mod progress;
 #[path = "output/provision.rs"]

@@ -12,4 +12,5 @@ mod resources {
     mod robust;
     mod secrets;
     mod told;
+    mod values;
 }

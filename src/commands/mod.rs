@@ -255,6 +255,7 @@ impl Environment {
             owner,
             patience,
             interrupts: &self.interrupts,
+            foresees: false,
             events,
         }
     }

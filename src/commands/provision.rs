@@ -11,7 +11,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::output::human;
 use crate::provision::outcome::Outcome;
 use crate::provision::plan::Step;
-use crate::provision::{self, Consent, Provisioned};
+use crate::provision::{self, Consent, Provisioned, Wishes};
 use crate::target::{Person, Purpose, Target};
 use crate::workshop::{Secrets, Workshop};
 
@@ -73,13 +73,12 @@ pub async fn provision(
         options,
         turn,
     };
-    let mut done = provision::run(
-        remote,
-        remote.context(),
-        &environment.wishes(&owner(), options.wait_lock, &remote.events),
-        &consent,
-    )
-    .await?;
+    let owner = owner();
+    let wishes = Wishes {
+        foresees: options.plan || options.diff || !environment.global.yes,
+        ..environment.wishes(&owner, options.wait_lock, &remote.events)
+    };
+    let mut done = provision::run(remote, remote.context(), &wishes, &consent).await?;
     remote.tell_tally(done.transport.as_ref());
     if options.plan {
         done.outcome.applied = false;

@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::catalogue::{Catalogue, Row};
+use super::catalogue::{Catalogue, Place, Row, System};
 use super::pasted::{Flat, Pasted};
+use super::report::Remedy;
+use crate::events::Known;
 
 /// A failure that was recognised.
 #[derive(Clone, Debug)]
@@ -46,6 +48,35 @@ pub fn read(bytes: &[u8]) -> Reading {
         lines: pasted.line_count(),
         recognised: in_order(found),
     }
+}
+
+/// What brought about a failure in the box of `target` that ended with these words, where that is known.
+#[must_use]
+pub fn cause_of(said: &str, target: Option<&str>) -> Option<Known> {
+    let recognised = read(said.as_bytes()).recognised;
+    // What is wrong with a laptop, or in the workshop's files, is not said by a program in the box.
+    let of_box = |one: &&Recognised| {
+        one.because.is_none() && matches!(one.row.place, Place::Box | Place::Network)
+    };
+    let one = recognised.iter().find(of_box)?;
+    let fill = |text: &str| filled(one.row, text, &one.values);
+    let to_target = |command: String| match target {
+        Some(target) => command.replace("dwenv ssh --", &format!("dwenv ssh --target {target} --")),
+        None => command,
+    };
+    Some(Known {
+        id: one.row.id.clone(),
+        cause: fill(&one.row.cause),
+        remedy: Remedy {
+            text: fill(&one.row.cure),
+            commands: one
+                .row
+                .commands_on(System::this())
+                .map(|command| to_target(fill(command)))
+                .collect(),
+            by: one.row.by,
+        },
+    })
 }
 
 /// Whether there is anything but space in it.

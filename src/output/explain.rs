@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::human::parts::{commands, emphasised, next_step, number};
+use super::human::parts::{commands, emphasised, next_step, number, who};
 use super::json::{SCHEMA_VERSION, document};
 use super::style::{Label, Style, put};
 use super::text::Text;
@@ -91,13 +91,8 @@ fn failure(
 ) -> io::Result<()> {
     let cause = Text::new().plain(filled(row, &row.cause, values));
     put(out, &style.wrap(INDENT, INDENT, &cause))?;
-    let who = match row.by {
-        By::You => "",
-        By::Organiser => "The organiser has to do this: ",
-        By::It => "Your company's IT has to do this: ",
-    };
     let cure = next_step(style)
-        .add(Label::Heading, who)
+        .add(Label::Heading, who(row.by))
         .plain(filled(row, &row.cure, values));
     put(out, &style.wrap(INDENT - 2, INDENT, &cure))?;
     let typed: Vec<String> = row

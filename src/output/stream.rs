@@ -12,7 +12,7 @@ use super::json::SCHEMA_VERSION;
 use super::text::clean;
 use crate::date::moment;
 use crate::error::{Error, Result};
-use crate::events::{Event, Told};
+use crate::events::{Event, Failure, Told};
 
 /// One line of `--format ndjson`.
 #[derive(Serialize)]
@@ -76,7 +76,7 @@ pub fn log_line(now: Duration, told: &Told) -> Option<String> {
         // Every line that a program says is there as a detail.
         Event::StepProgress { .. } => return None,
         Event::StepFinished { step, took } => format!("done: {step} ({})", duration(*took)),
-        Event::StepFailed { step, reason } => format!("failed: {step}: {reason}"),
+        Event::StepFailed { step, failure } => failed(step, failure),
         Event::Note { text } => format!("note: {text}"),
         Event::Warning { text } => format!("warning: {text}"),
         Event::Detail { text } => text.clone(),
@@ -85,6 +85,24 @@ pub fn log_line(now: Duration, told: &Told) -> Option<String> {
     let lead = format!("{} {place} ", moment(now));
     let lines = clean(&text).trim_end().replace('\n', &format!("\n{lead}"));
     Some(format!("{lead}{lines}\n"))
+}
+
+fn failed(step: &str, failure: &Failure) -> String {
+    let mut text = format!("failed: {step}: {}", failure.reason);
+    if let Some(command) = &failure.command {
+        text.push_str(&format!("\ncommand: {command}"));
+    }
+    if let Some(known) = &failure.known {
+        let (cause, remedy) = (&known.cause, &known.remedy);
+        text.push_str(&format!(
+            "\ncause: {cause} [{}]\nremedy: {}",
+            known.id, remedy.text
+        ));
+        for command in &remedy.commands {
+            text.push_str(&format!("\n  {command}"));
+        }
+    }
+    text
 }
 
 /// The file of `--log`.

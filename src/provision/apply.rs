@@ -13,8 +13,9 @@ use super::plan::Step;
 use super::script::{self, Manner, said};
 use super::teller::Teller;
 use super::{Target, pull};
+use crate::doctor::explain;
 use crate::error::{ErrorKind, Result};
-use crate::events::{Event, Events};
+use crate::events::{Event, Events, Failure};
 use crate::facts::collect;
 use crate::facts::converse::Questions;
 use crate::facts::frames::FrameParser;
@@ -302,12 +303,15 @@ pub async fn pulls(
                 ChangeStatus::Done
             }
             Err(error) => {
-                let reason = error.to_string();
+                let failure = Failure {
+                    known: explain::cause_of(&error.to_string(), events.target()),
+                    ..error.to_string().into()
+                };
                 events.emit(Event::StepFailed {
                     step: title.clone(),
-                    reason: reason.clone(),
+                    failure: failure.clone(),
                 });
-                ChangeStatus::Failed(reason)
+                ChangeStatus::Failed(failure)
             }
         };
     }

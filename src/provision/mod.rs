@@ -9,21 +9,22 @@ mod teller;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
 use crate::facts::program::Rights;
 use crate::facts::sudo::Sudo;
-use crate::facts::{Facts, Observed, Records};
+use crate::facts::{Facts, Observed, Records, Unobserved, collect};
 use crate::interrupt::Interrupts;
-use crate::resources::Context;
+use crate::resources::change::Action;
 use crate::resources::system::Login;
+use crate::resources::{Context, transaction};
 use crate::transport::Transport;
 use apply::Applied;
-use outcome::{Outcome, PlannedChange};
+use outcome::{Foreseen, Outcome, PlannedChange};
 use plan::{Plans, Step};
 use script::Manner;
 
@@ -50,6 +51,8 @@ pub struct Wishes<'a> {
     /// How long another run is waited for that holds the box.
     pub patience: Duration,
     pub interrupts: &'a Interrupts,
+    /// Whether somebody reads the plan: what apt would do is asked in an exec of its own.
+    pub foresees: bool,
     pub events: &'a Events,
 }
 
@@ -105,6 +108,9 @@ pub async fn run(
                 facts,
                 transport,
             });
+        }
+        if wishes.foresees {
+            foresee(target, &transport, &mut plans.steps).await;
         }
         let shown = outcome.with_changes(plans.steps.iter().map(plan::Step::shown));
         let agreed = consent.to(&shown, &plans.steps).await?;
@@ -163,6 +169,22 @@ pub async fn run(
     })
 }
 
+/// Asks what apt would do for the packages that are to be installed.
+async fn foresee(target: &dyn Target, transport: &Arc<dyn Transport>, steps: &mut [Step]) {
+    for step in steps {
+        let Action::Install(install) = &step.change.action else {
+            continue;
+        };
+        let probes = [transaction::probe(install)];
+        let until = Instant::now() + probes[0].deadline;
+        let asked = collect::over(transport.clone(), &probes, &[], target.sudo(), until);
+        step.packages = Some(match transaction::observe(&asked.await) {
+            Ok(transaction) => Foreseen::Transaction(transaction),
+            Err(Unobserved(unknown)) => Foreseen::Unknown { unknown },
+        });
+    }
+}
+
 /// Makes the changes, then logs in anew: the box is looked at as whoever logs in next will find it.
 async fn apply(
     target: &dyn Target,
@@ -171,12 +193,20 @@ async fn apply(
     facts: &Facts,
     wishes: &Wishes<'_>,
 ) -> Result<(Applied, Arc<dyn Transport>)> {
+    let hold = wishes.interrupts.hold();
+    if hold.asked() > 0 {
+        return Err(Error::new(
+            ErrorKind::Interrupted,
+            "no change was begun: you stopped the run",
+        )
+        .hint("Run the same command again: it goes on from what the box then is"));
+    }
     let manner = Manner {
         rights: rights(&facts.get::<Login>(), target.sudo()).await,
         owner: wishes.owner,
         patience: wishes.patience,
     };
-    let (hold, events) = (wishes.interrupts.hold(), wishes.events);
+    let events = wishes.events;
     let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
     let transport = target.connect().await.map_err(|error| {

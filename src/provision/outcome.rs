@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::date::Date;
 use crate::doctor::report::Status;
 use crate::error::ExitCode;
+use crate::events::Failure;
 
 /// One line of a plan, as shown and as reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +17,42 @@ pub struct PlannedChange {
     /// Unified differences of files, SQL to be run: what `--diff` shows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
+    /// What apt would do by the lists that the box has; only where packages are installed, and somebody reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<Foreseen>,
     pub status: ChangeStatus,
+}
+
+/// What is known of packages before they are installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Foreseen {
+    Transaction(Transaction),
+    Unknown {
+        /// Why versions and sizes are not known.
+        unknown: String,
+    },
+}
+
+/// What apt would do with packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Transaction {
+    #[serde(rename = "changes")]
+    pub packages: Vec<PackageChange>,
+    /// What would be downloaded.
+    pub download_bytes: u64,
+    /// How much more of the disk would be used, to the three digits that apt tells; less than 0 where some becomes free.
+    pub disk_bytes: i64,
+    /// The day on which the newest of apt's lists was made.
+    pub lists_of: Date,
+}
+
+/// A package, and its version before and after: one of them is missing where it is installed or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PackageChange {
+    pub name: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,11 +64,11 @@ pub struct Difference {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase", tag = "state", content = "reason")]
+#[serde(rename_all = "lowercase", tag = "state")]
 pub enum ChangeStatus {
     Planned,
     Done,
-    Failed(String),
+    Failed(Failure),
     /// An earlier change failed, so this one was not tried.
     NotTried,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::outcome::{ChangeStatus, PlannedChange, Unchanged};
+use super::outcome::{ChangeStatus, Foreseen, PlannedChange, Unchanged};
 use crate::date::Date;
 use crate::doctor;
 use crate::doctor::report::{Scope, Status};
@@ -22,6 +22,8 @@ pub struct Plans {
 pub struct Step {
     pub checks: Vec<String>,
     pub change: Change,
+    /// What is known of the packages that it installs, where that was asked.
+    pub packages: Option<Foreseen>,
 }
 
 impl Step {
@@ -31,6 +33,7 @@ impl Step {
             checks: self.checks.clone(),
             title: self.change.title.clone(),
             differences: self.change.differences.clone(),
+            packages: self.packages.clone(),
             status: ChangeStatus::Planned,
         }
     }
@@ -122,6 +125,7 @@ impl Plans {
             _ => self.steps.push(Step {
                 checks: vec![check.to_owned()],
                 change,
+                packages: None,
             }),
         }
     }

@@ -54,6 +54,10 @@ pub mod said {
 pub mod step {
     pub const BEGIN: &str = "begin";
     pub const LINE: &str = "line";
+    /// It runs this command.
+    pub const COMMAND: &str = "command";
+    /// The command that it ran last ended with another status than 0.
+    pub const FAILED: &str = "failed";
     /// It waits for its secret.
     pub const SECRET: &str = "secret";
     pub const END: &str = "end";
@@ -92,12 +96,14 @@ step() { # NUMBER TITLE SCRIPT SECRET_LENGTH
     # Before the status is heard: behind it nobody reads any more.
     kill "$pulse"
     printf '\n%s %s\n' "$mark" "$status"
-  } 2>&1 8>&- |
+  } 2>&1 4>&1 8>&- |
   {
     status=1
     while IFS= read -r line || [ -n "$line" ]; do
       case $line in
         "$mark pulse") frame "$1.pulse" 0 '' ;;
+        "$mark + "*) frame "$1.command" 0 "${line#"$mark + "}" ;;
+        "$mark ! "*) frame "$1.failed" "${line##* }" '' ;;
         "$mark "*) status=${line##* }; break ;;
         *) frame "$1.line" 0 "$line" ;;
       esac
@@ -127,6 +133,43 @@ fi
 if [ -s "$lock" ]; then read -r whose <"$lock"; frame taken 0 "$whose"; fi
 printf '%s since %s\n%s\n' "$owner" "$(date -u '+%F %T UTC')" "$mark" >"$lock"
 "#;
+
+/// Begins each step's script: the programs that change the box are told as they are run, and how they failed, over a
+/// descriptor of their own, so that what they print goes where it went. What they read is not told.
+const RAN: &str = r#"ran() {
+  ran=$*
+  printf '\n%s + %s\n' MARK "${ran%%"
+"*}" >&4
+  "$@" 4>&- || { failed=$?; printf '\n%s ! %s\n' MARK "$failed" >&4; return "$failed"; }
+}
+"#;
+
+/// The programs that are told. A name that a script asks `command -v` for, or that its trap calls, must not be here.
+const TOLD: &[&str] = &[
+    "apt-get",
+    "chmod",
+    "chown",
+    "cp",
+    "dpkg",
+    "install",
+    "mv",
+    "pg_conftool",
+    "pg_createcluster",
+    "setpriv",
+    "sysctl",
+    "systemctl",
+    "timedatectl",
+    "update-ca-certificates",
+    "usermod",
+];
+
+fn telling(mark: &str) -> String {
+    let mut telling = RAN.replace("MARK", mark);
+    for name in TOLD {
+        telling.push_str(&format!("alias {name}='ran {name}'\n"));
+    }
+    telling
+}
 
 /// Passes on what a run writes, from the byte `$from` on, and hears what the laptop has to say to it.
 const FOLLOW: &str = r#"
@@ -209,7 +252,7 @@ pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Progra
         program.push_str(&format!(
             "step {number} {} {} {asked_for}\n",
             quote::sh(&step.change.title),
-            quote::sh(&script.sh),
+            quote::sh(&format!("{}{}", telling(mark), script.sh)),
         ));
         if script.holds_secret {
             take.push_str(&format!("mkfifo \"$run/stdin.{number}\"\n"));
@@ -267,5 +310,54 @@ fn loaded(body: String, stdin: Vec<u8>, rights: Rights, mark: &str) -> Program {
         mark: mark.to_owned(),
         asks: by_password,
         waits: by_password,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What a step's script says, its own words and what is told of its commands, and its status.
+    fn run(sh: &str) -> (String, Option<i32>) {
+        let script = format!("{}{sh}", telling("M"));
+        let line = format!("exec sh -eu -c {} 4>&1 2>&1", quote::sh(&script));
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        (lines.join("\n"), output.status.code())
+    }
+
+    #[test]
+    fn the_commands_of_a_step_are_told_and_go_as_they_would_without_that() {
+        let folder = std::env::temp_dir().join(format!("dwenv-told-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let place = folder.display();
+        let (told, status) = run(&format!(
+            "cd {place}\nprintf 'a secret' | {{ install -m 600 /dev/stdin file; }}\n\
+             copy() {{ cp \"$@\"; }}\ncopy file 'two\nlines'\n\
+             mode=$(chmod -v 640 file >/dev/null; stat -c %a file)\necho \"mode $mode\"\n\
+             if cp nothing there 2>/dev/null; then echo wrong; fi\nls | grep -c two\n\
+             mv file lost/file\necho wrong"
+        ));
+        std::fs::remove_dir_all(&folder).unwrap();
+        let said = told.lines().find(|line| line.starts_with("mv: ")).unwrap();
+        assert_eq!(
+            told,
+            format!(
+                "M + install -m 600 /dev/stdin file\nM + cp file two\nM + chmod -v 640 file\nmode 640\n\
+                 M + cp nothing there\nM ! 1\n1\nM + mv file lost/file\n{said}\nM ! 1"
+            )
+        );
+        assert_eq!(status, Some(1));
+    }
+
+    #[test]
+    fn a_variable_for_one_command_reaches_it_and_no_other() {
+        let (told, status) =
+            run("WORD=there setpriv sh -c 'echo \"$WORD\"'\necho \"${WORD:-gone}\"");
+        assert_eq!(told, "M + setpriv sh -c echo \"$WORD\"\nthere\ngone");
+        assert_eq!(status, Some(0));
     }
 }

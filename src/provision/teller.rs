@@ -7,11 +7,15 @@ use super::apply::Applied;
 use super::outcome::ChangeStatus;
 use super::plan::Step;
 use super::script::{said, step};
+use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Event, Events};
+use crate::events::{Event, Events, Failure};
 use crate::facts::frames::Frame;
 use crate::resources::change::Action;
 use crate::resources::files::KEPT;
+
+/// What timeout(1) ends with.
+const TIMED_OUT: i32 = 124;
 
 /// How many of a failed step's last lines are told.
 const LAST_LINES: usize = 20;
@@ -31,6 +35,8 @@ pub struct Teller<'a> {
     /// How far the step said last that it is.
     fraction: Option<f64>,
     last_lines: VecDeque<String>,
+    /// The command that the step ran last, and the status with which it failed.
+    command: Option<(String, Option<i32>)>,
 }
 
 impl<'a> Teller<'a> {
@@ -49,6 +55,7 @@ impl<'a> Teller<'a> {
             began: Instant::now(),
             fraction: None,
             last_lines: VecDeque::new(),
+            command: None,
         }
     }
 
@@ -210,9 +217,19 @@ impl<'a> Teller<'a> {
                 self.began = Instant::now();
                 self.fraction = None;
                 self.last_lines.clear();
+                self.command = None;
                 self.events.emit(Event::StepStarted { step: title });
             }
             step::LINE => self.hear_line(title, body),
+            step::COMMAND => {
+                self.events.detail(format!("$ {body}"));
+                self.command = Some((body, None));
+            }
+            step::FAILED => {
+                if let Some((_, failed)) = &mut self.command {
+                    *failed = Some(status);
+                }
+            }
             step::END if status == 0 => {
                 self.applied.statuses[number] = ChangeStatus::Done;
                 self.current = None;
@@ -222,15 +239,38 @@ impl<'a> Teller<'a> {
                 });
             }
             step::END => {
-                let said: Vec<&str> = self.last_lines.iter().map(String::as_str).collect();
-                let reason = format!("ended with status {status}:\n{}", said.join("\n"));
-                self.applied.statuses[number] = ChangeStatus::Failed(reason.clone());
+                let failure = self.failure(status);
+                self.applied.statuses[number] = ChangeStatus::Failed(failure.clone());
                 self.events.emit(Event::StepFailed {
                     step: title,
-                    reason,
+                    failure,
                 });
             }
             _ => {}
+        }
+    }
+
+    /// How the step ended that ended with `status`.
+    fn failure(&mut self, status: i32) -> Failure {
+        let said: Vec<&str> = self.last_lines.iter().map(String::as_str).collect();
+        let said = said.join("\n");
+        let how = match status {
+            TIMED_OUT => "did not end in time and was stopped".to_owned(),
+            status => format!("ended with status {status}"),
+        };
+        // Another one failed before, where the last went well or the step says otherwise.
+        let ended = |(_, failed): &(String, Option<i32>)| *failed == Some(status);
+        Failure {
+            known: explain::cause_of(&said, self.events.target()),
+            command: self
+                .command
+                .take()
+                .filter(ended)
+                .map(|(command, _)| command),
+            reason: match said.as_str() {
+                "" => how,
+                said => format!("{how}:\n{said}"),
+            },
         }
     }
 
@@ -311,7 +351,94 @@ fn waits_for(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::facts::frames::FrameParser;
+    use crate::resources::change::Plan;
+
+    fn step() -> Step {
+        let Plan::Change(change) = Plan::script("Write the file", "cp a b") else {
+            unreachable!("a script is a change")
+        };
+        Step {
+            checks: vec!["box.server.files".to_owned()],
+            change,
+            packages: None,
+        }
+    }
+
+    /// What becomes of a step that says this: its frames are `ID STATUS BODY`.
+    fn failure(frames: &[(&str, i32, &str)]) -> (Failure, Vec<Event>) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = told.clone();
+        let events = Events::to(move |event| heard.lock().unwrap().push(event)).of("room-1");
+        let steps = [step()];
+        let mut teller = Teller::new(&steps, &events);
+        let mut parser = FrameParser::new("mark");
+        for (id, status, body) in frames {
+            let bytes = format!("\nmark 0.{id} {status} 0 {}\n{body}", body.len());
+            for frame in parser.push(bytes.as_bytes()) {
+                assert!(!teller.hear(&frame).unwrap());
+            }
+        }
+        let applied = teller.ended().unwrap();
+        let ChangeStatus::Failed(failure) = applied.statuses[0].clone() else {
+            panic!("{applied:?}");
+        };
+        let events = told.lock().unwrap().clone();
+        (failure, events)
+    }
+
+    #[test]
+    fn a_failed_step_names_its_command_its_last_lines_the_cause_and_a_remedy() {
+        let mut frames = vec![("begin", 0, ""), ("command", 0, "cp a b")];
+        let lines: Vec<String> = (1..=25).map(|number| format!("line {number}")).collect();
+        frames.extend(lines.iter().map(|line| ("line", 0, line.as_str())));
+        frames.extend([
+            ("line", 0, "cp: error writing 'b': No space left on device"),
+            ("failed", 1, ""),
+            ("end", 1, ""),
+        ]);
+        let (failure, events) = failure(&frames);
+        let said: Vec<&str> = failure.reason.lines().collect();
+        assert_eq!(said[0], "ended with status 1:");
+        assert_eq!(said[1], "line 7");
+        assert_eq!(said.len(), 1 + LAST_LINES);
+        assert_eq!(failure.command.as_deref(), Some("cp a b"));
+        let known = failure.known.clone().unwrap();
+        assert_eq!(known.id, "box-disk-full");
+        assert_eq!(known.cause, "The box's disk is full.");
+        assert_eq!(
+            known.remedy.commands[0],
+            "dwenv ssh --target room-1 -- df -h / /var"
+        );
+        let detail = Event::Detail {
+            text: "$ cp a b".to_owned(),
+        };
+        assert!(events.contains(&detail));
+        let step = "Write the file".to_owned();
+        assert_eq!(events.last(), Some(&Event::StepFailed { step, failure }));
+    }
+
+    #[test]
+    fn a_command_is_blamed_only_where_the_step_ended_with_it() {
+        let after = [("line", 0, "nothing listens"), ("end", 1, "")];
+        for (frames, blamed) in [
+            (&[("command", 0, "a"), ("failed", 1, "")][..], Some("a")),
+            (&[("command", 0, "a"), ("failed", 7, "")], None),
+            (
+                &[("command", 0, "a"), ("failed", 1, ""), ("command", 0, "b")],
+                None,
+            ),
+            (&[("command", 0, "a")], None),
+            (&[], None),
+        ] {
+            let (failure, _) = failure(&[&[("begin", 0, "")], frames, &after].concat());
+            assert_eq!(failure.command.as_deref(), blamed, "{frames:?}");
+            assert_eq!(failure.known, None);
+        }
+    }
 
     #[test]
     fn apts_status_descriptor() {

@@ -1,6 +1,7 @@
 //! The script that has apt install packages, on a bad link and after an interrupted run.
 
 use super::change::Install;
+use super::releases;
 use crate::quote;
 
 /// `apt` that asks nothing, and `patiently` for what does not wait for a lock by itself.
@@ -36,7 +37,8 @@ patiently() {
 /// Finishes what an interrupted run left.
 const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
   echo "dpkg is at work, or was interrupted before: its work is finished first"
-  patiently dpkg --force-confdef --force-confold --configure -a
+  # A package whose needs were never unpacked cannot be configured before apt has fetched them.
+  (patiently ran dpkg --force-confdef --force-confold --configure -a) || echo "apt goes on from here"
   apt -f install
 fi
 "#;
@@ -110,6 +112,12 @@ pub fn finish_script() -> String {
     format!("{}settle\nfinish\n", means())
 }
 
+/// PostgreSQL's package counts as installed even where its first cluster could not be made: then this tells why.
+const CLUSTER: &str = r#"if [ -z "$(ls /etc/postgresql)" ]; then
+  pg_createcluster --start "$(ls /usr/lib/postgresql | sort -n | tail -n 1)" main
+fi
+"#;
+
 /// What the scripts here are made of.
 fn means() -> String {
     let unsynced = quote::sh(UNSYNCED);
@@ -126,12 +134,16 @@ pub fn install_script(install: &Install) -> String {
     let names: Vec<String> = install.packages.iter().map(quoted).collect();
     let names = names.join(" ");
     let settings = settings(install);
+    let cluster = match install.packages.contains(releases::POSTGRES) {
+        true => CLUSTER,
+        false => "",
+    };
     format!(
         r#"{means}settle
 finish
 {settings}patiently apt update
 quickly install {names}
-"#,
+{cluster}"#,
         means = means(),
     )
 }

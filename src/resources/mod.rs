@@ -25,6 +25,7 @@ pub mod releases;
 pub mod server;
 pub mod sshd;
 pub mod system;
+pub mod transaction;
 pub mod units;
 pub mod venue;
 

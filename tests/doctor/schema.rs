@@ -34,7 +34,7 @@ fn the_schema_is_strict_everywhere() {
             _ => {}
         }
     }
-    for document in ["doctor", "events"] {
+    for document in ["doctor", "provision", "events"] {
         objects(&schema(document));
     }
 }

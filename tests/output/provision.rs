@@ -1,20 +1,27 @@
 //! What `provision` tells.
 
+use dwenv::date::Date;
+use dwenv::doctor::explain;
 use dwenv::doctor::report::Status;
 use dwenv::error::{Error, ErrorKind};
+use dwenv::events::Failure;
 use dwenv::output::style::Style;
 use dwenv::output::{human, json};
-use dwenv::provision::outcome::{ChangeStatus, Difference, Outcome, PlannedChange, Unchanged};
+use dwenv::provision::outcome::{
+    ChangeStatus, Difference, Foreseen, Outcome, PackageChange, PlannedChange, Transaction,
+    Unchanged,
+};
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use super::{COLOR, document, told};
+use super::{COLOR, document, json_schema, told};
 
 pub fn change(check: &str, title: &str, status: ChangeStatus) -> PlannedChange {
     PlannedChange {
         checks: vec![check.to_owned()],
         title: title.to_owned(),
         differences: Vec::new(),
+        packages: None,
         status,
     }
 }
@@ -120,10 +127,95 @@ fn a_plan_can_show_its_differences() {
     assert!(colored.contains("\x1b[31m-PORT = 8081\x1b[0m"), "{colored}");
 }
 
+fn installing(packages: Foreseen) -> Outcome {
+    let mut change = change(
+        "box.docker.package",
+        "Install docker.io, postgresql",
+        ChangeStatus::Planned,
+    );
+    change.packages = Some(packages);
+    outcome(false, vec![change])
+}
+
+fn foreseen() -> Foreseen {
+    let package = |name: &str, from: Option<&str>, to: Option<&str>| PackageChange {
+        name: name.to_owned(),
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+    };
+    Foreseen::Transaction(Transaction {
+        packages: vec![
+            package("docker.io", None, Some("26.1.5+dfsg1-9")),
+            package("postgresql", Some("17+277"), Some("17+278+deb13u1")),
+            package("vim-gtk3", Some("2:9.1.1230-2"), None),
+        ],
+        download_bytes: 149_236_036,
+        disk_bytes: 618_000_000,
+        lists_of: Date::parse("2026-11-27").unwrap(),
+    })
+}
+
+#[test]
+fn packages_are_told_by_their_size_and_one_by_one_where_that_is_asked() {
+    let plan =
+        |packages, each| told(|out| human::plan(out, &Style::PLAIN, &installing(packages), each));
+    assert_snapshot!(plan(foreseen(), false), @r"
+    1 change to make on sandbox
+    ---------------------------
+    1. Install docker.io, postgresql [box.docker.package]
+       3 packages: 149 MB to download, 618 MB more on disk (lists of 2026-11-27)
+    ");
+    assert_snapshot!(plan(foreseen(), true), @r"
+    1 change to make on sandbox
+    ---------------------------
+    1. Install docker.io, postgresql [box.docker.package]
+       3 packages: 149 MB to download, 618 MB more on disk (lists of 2026-11-27)
+         docker.io 26.1.5+dfsg1-9
+         postgresql 17+277 → 17+278+deb13u1
+         vim-gtk3 2:9.1.1230-2, removed
+    ");
+    let unknown = "apt has no lists of packages there yet, and fetches them first".to_owned();
+    assert_snapshot!(plan(Foreseen::Unknown { unknown: unknown.clone() }, true), @r"
+    1 change to make on sandbox
+    ---------------------------
+    1. Install docker.io, postgresql [box.docker.package]
+       Versions and sizes are not known: apt has no lists of packages there yet, and
+       fetches them first
+    ");
+    let told =
+        document(|out| json::provision(out, &[("sandbox".to_owned(), Ok(installing(foreseen())))]));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let packages = &told["changes"][0]["packages"];
+    assert_eq!(packages["changes"][1]["from"], "17+277");
+    assert_eq!(packages["changes"][0]["from"], Value::Null);
+    assert_eq!(packages["download_bytes"], 149_236_036);
+    assert_eq!(packages["disk_bytes"], 618_000_000);
+    assert_eq!(packages["lists_of"], "2026-11-27");
+    let told = document(|out| {
+        json::provision(
+            out,
+            &[(
+                "sandbox".to_owned(),
+                Ok(installing(Foreseen::Unknown { unknown })),
+            )],
+        )
+    });
+    assert!(told.contains("\"unknown\": \"apt has no lists"), "{told}");
+}
+
 #[test]
 fn an_empty_plan_says_so() {
     assert_snapshot!(provisioned(outcome(false, Vec::new()), false, false), @"Nothing to do: the box is as declared.");
     assert_snapshot!(provisioned(outcome(true, Vec::new()), false, false), @"Nothing to do: the box is as declared.");
+}
+
+fn locked() -> Failure {
+    let said = "ended with status 100:\nE: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1212 (apt-get)\nE: Unable to acquire the dpkg frontend lock";
+    Failure {
+        command: Some("apt-get -q -y -o DPkg::Lock::Timeout=600 install docker.io".to_owned()),
+        known: explain::cause_of(said, Some("sandbox")),
+        ..said.to_owned().into()
+    }
 }
 
 fn with_a_failure() -> Outcome {
@@ -138,7 +230,7 @@ fn with_a_failure() -> Outcome {
                 change(
                     "box.docker.package",
                     "Install docker.io",
-                    ChangeStatus::Failed("apt-get ended with status 100:\nE: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1212 (apt-get)\nE: Unable to acquire the dpkg frontend lock".to_owned()),
+                    ChangeStatus::Failed(locked()),
                 ),
                 change("box.docker.daemon", "Start Docker's daemon", ChangeStatus::NotTried),
             ],
@@ -150,9 +242,16 @@ fn with_a_failure() -> Outcome {
 fn a_failed_change_shows_why_and_what_was_not_tried() {
     assert_snapshot!(provisioned(with_a_failure(), false, false), @r"
     ✗ failed: Install docker.io [box.docker.package]
-        apt-get ended with status 100:
+        ended with status 100:
         E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1212 (apt-get)
         E: Unable to acquire the dpkg frontend lock
+        Command: apt-get -q -y -o DPkg::Lock::Timeout=600 install docker.io
+        Cause: Another program, mostly the automatic updates after the start, is
+            installing packages in the box. [apt-lock]
+        → Wait a few minutes and do it again; this shows who it is. Never delete the
+          lock's file.
+          dwenv ssh --target sandbox -- ps -o pid,etime,args -p 1212
+          dwenv provision
     – not tried: Start Docker's daemon [box.docker.daemon]
 
     note: /home/vagrant/docker-workshop/server.py was edited; your version is kept
@@ -164,9 +263,16 @@ fn a_failed_change_shows_why_and_what_was_not_tried() {
     assert_snapshot!(provisioned(with_a_failure(), false, true), @r"
     ✓ done: Write server.py [box.server.files]
     ✗ failed: Install docker.io [box.docker.package]
-        apt-get ended with status 100:
+        ended with status 100:
         E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1212 (apt-get)
         E: Unable to acquire the dpkg frontend lock
+        Command: apt-get -q -y -o DPkg::Lock::Timeout=600 install docker.io
+        Cause: Another program, mostly the automatic updates after the start, is
+            installing packages in the box. [apt-lock]
+        → Wait a few minutes and do it again; this shows who it is. Never delete the
+          lock's file.
+          dwenv ssh --target sandbox -- ps -o pid,etime,args -p 1212
+          dwenv provision
     – not tried: Start Docker's daemon [box.docker.daemon]
 
     note: /home/vagrant/docker-workshop/server.py was edited; your version is kept
@@ -229,9 +335,16 @@ fn several_boxes_are_provisioned_side_by_side() {
     sandbox:c
     ---------
     ✗ failed: Install docker.io [box.docker.package]
-        apt-get ended with status 100:
+        ended with status 100:
         E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1212 (apt-get)
         E: Unable to acquire the dpkg frontend lock
+        Command: apt-get -q -y -o DPkg::Lock::Timeout=600 install docker.io
+        Cause: Another program, mostly the automatic updates after the start, is
+            installing packages in the box. [apt-lock]
+        → Wait a few minutes and do it again; this shows who it is. Never delete the
+          lock's file.
+          dwenv ssh --target sandbox -- ps -o pid,etime,args -p 1212
+          dwenv provision
     – not tried: Start Docker's daemon [box.docker.daemon]
 
     note: /home/vagrant/docker-workshop/server.py was edited; your version is kept
@@ -243,8 +356,7 @@ fn several_boxes_are_provisioned_side_by_side() {
        Target     Result
     ✓  sandbox:a  Nothing to do: the box is as declared.
     ✗  sandbox:b  Another run holds sandbox:b.
-    ✗  sandbox:c  1 change failed, 1 not tried: mend the cause above, then run
-                  `dwenv provision` again.
+    ✗  sandbox:c  Failed: Install docker.io [box.docker.package].
 
     2 of 3 targets did not end well: mend the causes, then run
     `dwenv provision --limit failed`.
@@ -257,4 +369,36 @@ fn several_boxes_are_provisioned_side_by_side() {
         json["targets"][2]["changes"][1]["status"]["state"],
         "failed"
     );
+}
+
+#[test]
+fn every_document_of_provision_is_as_its_schema_has_it() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../data/provision.schema.json")).unwrap();
+    let left = Unchanged {
+        check: "box.postgres.schema".to_owned(),
+        reason: "PostgreSQL did not answer".to_owned(),
+        status: Status::Unknown,
+    };
+    let unknown = "apt has no lists".to_owned();
+    let outcomes = [
+        Ok(planned()),
+        Ok(with_a_failure()),
+        Ok(installing(foreseen())),
+        Ok(installing(Foreseen::Unknown { unknown })),
+        Ok(Outcome {
+            unchanged: vec![left],
+            remaining: vec!["box.server.unit".to_owned()],
+            ..outcome(true, Vec::new())
+        }),
+        Err(Error::new(ErrorKind::Locked, "another run holds this box").hint("Wait")),
+    ];
+    let named = |outcome: &dwenv::error::Result<Outcome>| ("sandbox".to_owned(), outcome.clone());
+    let mut several: Vec<Vec<_>> = outcomes.iter().map(|one| vec![named(one)]).collect();
+    several.push(outcomes.iter().map(named).collect());
+    for outcomes in several {
+        let told = document(|out| json::provision(out, &outcomes));
+        let value: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(json_schema::fault(&schema, &value), None, "{told}");
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::fs;
 
+use dwenv::quote;
 use dwenv::workshop::{self, Column, Secrets, Workshop};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 use super::database::Database;
 
@@ -184,5 +188,52 @@ fn columns_and_reserved_words_are_as_postgresql_has_them() {
         )
         .unwrap();
         assert!(workshop::load(&file, Secrets::Read).is_err(), "{word}");
+    }
+}
+
+/// Any text is the text that it is, and any name a name: with quotes, backslashes, ends of lines, other alphabets.
+#[test]
+fn what_is_quoted_is_a_value_to_postgresql() {
+    let database = Database::start();
+    let part = prop_oneof![
+        prop::sample::select(vec![
+            "'", "\"", "\\", ":role", "$$", "--", "/*", ";", "\n", "é", "%"
+        ])
+        .prop_map(str::to_owned),
+        "[^\\x00]{0,3}".prop_map(|text| text),
+    ];
+    let text = prop::collection::vec(part, 1..5).prop_map(|parts| parts.concat());
+    let mut runner = TestRunner::deterministic();
+    let texts: Vec<String> = (0..200)
+        .map(|_| text.new_tree(&mut runner).expect("a text").current())
+        .collect();
+    let hex = |text: &str| {
+        text.bytes()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let mut asked = String::new();
+    let mut expected = String::new();
+    for text in &texts {
+        asked += &format!(
+            "SELECT encode(convert_to({}, 'UTF8'), 'hex');\n",
+            quote::sql(text)
+        );
+        expected += &format!("{}\n", hex(text));
+        // A name has 1 to 63 bytes.
+        if (1..64).contains(&text.len()) {
+            let name = quote::sql_identifier(text);
+            asked += &format!(
+                "BEGIN; CREATE TEMP TABLE {name} (); \
+                 SELECT encode(convert_to(relname, 'UTF8'), 'hex') FROM pg_class WHERE oid = {}::regclass; ROLLBACK;\n",
+                quote::sql(&name)
+            );
+            expected += &format!("{}\n", hex(text));
+        }
+    }
+    for off in ["on", "off"] {
+        let settings = format!("SET standard_conforming_strings = {off};\n");
+        let said = database.sql("postgres", &(settings + &asked));
+        assert_eq!(said, expected, "standard_conforming_strings {off}");
     }
 }

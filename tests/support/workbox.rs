@@ -307,20 +307,32 @@ impl Started {
 
     /// Waits until it has written these words to stderr.
     pub fn await_said(&mut self, words: &str) {
-        while !self.err.so_far().contains(words) {
+        self.await_that(&format!("says {words:?}"), |run| {
+            run.err.so_far().contains(words)
+        });
+    }
+
+    /// Waits until this holds of it.
+    pub fn await_that(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        while !holds(self) {
             assert!(
                 self.began.elapsed() < PATIENCE,
-                "dwenv {} never says {words:?}",
+                "dwenv {} never {what}",
                 self.arguments
             );
             let ended = self.child.try_wait().expect("a child");
-            assert!(
-                ended.is_none() || self.err.whole().contains(words),
-                "dwenv {} never said {words:?}",
-                self.arguments
-            );
+            if ended.is_some() {
+                // What it wrote last may not have been read yet.
+                (self.err.whole(), self.out.whole());
+                assert!(holds(self), "dwenv {} never {what}", self.arguments);
+            }
             thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// What it has written to stdout until now.
+    pub fn told_so_far(&self) -> String {
+        self.out.so_far()
     }
 
     pub fn wait(mut self) -> Ran {

@@ -66,11 +66,11 @@ pub async fn until_ready(
         }),
         Ok(looked) => events.emit(Event::StepFailed {
             step,
-            reason: reason(&looked.report),
+            failure: reason(&looked.report).into(),
         }),
         Err(error) => events.emit(Event::StepFailed {
             step,
-            reason: error.to_string(),
+            failure: error.to_string().into(),
         }),
     }
     looked

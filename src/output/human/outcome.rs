@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::others;
 use super::parts::{
-    INDENT, bracketed, emphasised, heading, label, marked, number, number_were, table,
+    INDENT, bracketed, emphasised, heading, label, marked, number, number_were, table, why_failed,
 };
 use super::plan::{plan, plan_only};
 use crate::doctor::report::Status;
@@ -168,10 +168,12 @@ pub(super) fn failure(error: &Error) -> (Label, String) {
     (label, format!("{}.", error.message))
 }
 
-/// The one thing to know about a box that was provisioned, or planned.
+/// The one thing to know about a box of several that was provisioned, or planned.
 #[must_use]
 pub fn result(outcome: &Outcome) -> (Label, String) {
-    if outcome.applied {
+    if let Some(problem) = first_problem(outcome) {
+        problem
+    } else if outcome.applied {
         conclusion(outcome)
     } else if outcome.changes.is_empty() {
         nothing_planned(outcome)
@@ -179,6 +181,32 @@ pub fn result(outcome: &Outcome) -> (Label, String) {
         let count = number(outcome.changes.len(), "change");
         (Label::Heading, format!("{count} to make."))
     }
+}
+
+/// What went wrong first, for who does not see it above.
+fn first_problem(outcome: &Outcome) -> Option<(Label, String)> {
+    let failed = |change: &&PlannedChange| matches!(change.status, ChangeStatus::Failed(_));
+    if let Some(change) = outcome.changes.iter().find(failed) {
+        let ids = bracketed(&change.checks.join(", "));
+        return Some((Label::Fail, format!("Failed: {} {ids}.", change.title)));
+    }
+    if !outcome.remaining.is_empty() {
+        return None;
+    }
+    let left = |status| {
+        outcome
+            .unchanged
+            .iter()
+            .find(move |left| left.status == status)
+    };
+    if let Some(first) = left(Status::Fail) {
+        let text = format!("{} is not for provision to solve.", bracketed(&first.check));
+        return Some((Label::Fail, text));
+    }
+    left(Status::Unknown).map(|first| {
+        let text = format!("{} could not be judged.", bracketed(&first.check));
+        (Label::Unknown, text)
+    })
 }
 
 /// What was done on one target.
@@ -218,13 +246,7 @@ fn change_result(out: &mut dyn Write, style: &Style, change: &PlannedChange) -> 
         .add(Label::Dim, bracketed(&change.checks.join(", ")));
     put(out, &style.wrap(0, INDENT, &line))?;
     match &change.status {
-        // What a program on the box said: its lines are left as they are.
-        ChangeStatus::Failed(reason) if reason.contains('\n') => {
-            put(out, &style.verbatim(INDENT, Label::Plain, reason))
-        }
-        ChangeStatus::Failed(reason) => {
-            put(out, &style.wrap(INDENT, INDENT, &Text::new().plain(reason)))
-        }
+        ChangeStatus::Failed(why) => why_failed(out, style, why),
         _ => Ok(()),
     }
 }

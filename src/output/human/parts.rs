@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::doctor::report::Status;
+use crate::doctor::report::{By, Status};
+use crate::events::Failure;
 use crate::output::style::{Label, Style, Symbol, put};
 use crate::output::text::{Text, UNBROKEN, columns};
 
@@ -117,6 +118,33 @@ pub(super) fn label(status: Status) -> Label {
     }
 }
 
+/// Why a change failed: what was said, by which command, and what is known of that.
+pub(super) fn why_failed(out: &mut dyn Write, style: &Style, failure: &Failure) -> io::Result<()> {
+    if failure.reason.contains('\n') {
+        // What a program on the box said: its lines are left as they are.
+        put(out, &style.verbatim(INDENT, Label::Plain, &failure.reason))?;
+    } else {
+        let reason = Text::new().plain(&failure.reason);
+        put(out, &style.wrap(INDENT, INDENT, &reason))?;
+    }
+    let mut point = |name: &str, text: String| {
+        let line = Text::of(Label::Heading, format!("{name}:")).plain(format!(" {text}"));
+        put(out, &style.wrap(INDENT, 2 * INDENT, &line))
+    };
+    if let Some(command) = &failure.command {
+        point("Command", command.clone())?;
+    }
+    let Some(known) = &failure.known else {
+        return Ok(());
+    };
+    point("Cause", format!("{} {}", known.cause, bracketed(&known.id)))?;
+    let remedy = next_step(style)
+        .add(Label::Heading, who(known.remedy.by))
+        .plain(&known.remedy.text);
+    put(out, &style.wrap(INDENT, INDENT + 2, &remedy))?;
+    commands(out, style, &known.remedy.commands, INDENT + 2)
+}
+
 /// "1 check", "2 checks".
 pub(in crate::output) fn number(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
@@ -129,6 +157,26 @@ pub(super) fn number_were(count: usize, noun: &str) -> String {
     format!("{} {were}", number(count, noun))
 }
 
+/// So many bytes as people say it, to two or three digits.
+pub(super) fn size(bytes: u64) -> String {
+    let mut unit = 1;
+    for name in ["B", "kB", "MB"] {
+        if bytes / unit < 1000 {
+            return size_in(bytes, unit, name);
+        }
+        unit *= 1000;
+    }
+    size_in(bytes, unit, "GB")
+}
+
+fn size_in(bytes: u64, unit: u64, name: &str) -> String {
+    let tenths = bytes * 10 / unit;
+    match tenths {
+        0..100 if unit > 1 => format!("{}.{} {name}", tenths / 10, tenths % 10),
+        _ => format!("{} {name}", tenths / 10),
+    }
+}
+
 /// A duration as people say it.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
@@ -138,6 +186,15 @@ pub fn duration(duration: Duration) -> String {
         1..10 => format!("{:.1} s", (duration.as_secs_f64() * 10.0).floor() / 10.0),
         10..60 => format!("{seconds} s"),
         _ => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// What a remedy begins with that is not for the reader to do.
+pub(in crate::output) fn who(by: By) -> &'static str {
+    match by {
+        By::You => "",
+        By::Organiser => "The organiser has to do this: ",
+        By::It => "Your company's IT has to do this: ",
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::others;
 use super::outcome::left_alone;
 use super::parts::{
-    INDENT, bracketed, emphasised, heading, label, marked, number, symbol, table, word,
+    INDENT, bracketed, emphasised, heading, label, marked, number, symbol, table, why_failed, word,
 };
 use super::plan::difference;
 use super::report::{report, reports};
@@ -154,8 +154,8 @@ fn mended(out: &mut dyn Write, style: &Style, change: &Mended) -> io::Result<()>
     .plain(": ")
     .plain(&change.title);
     put(out, &style.wrap(0, INDENT, &line))?;
-    if let ChangeStatus::Failed(reason) = &change.status {
-        put(out, &style.verbatim(INDENT, Label::Plain, reason))?;
+    if let ChangeStatus::Failed(why) = &change.status {
+        why_failed(out, style, why)?;
     }
     for check in &change.checks {
         let line = Text::of(Label::Dim, bracketed(&check.id))

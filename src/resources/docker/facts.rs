@@ -220,19 +220,20 @@ impl DaemonWords {
     pub const PROBE: &str = "docker_journal";
 }
 
-/// Only the last start counts: what an earlier one said may be mended since. (Docker 20.10 knows no
-/// `--validate`, and says so.)
-const LISTEN_TO_DAEMON: &str = r"start=$(systemctl show -p InvocationID --value docker.service)
+/// Prints the daemon's last error. Only its last start counts: what an earlier one said may be mended since.
+pub const LAST_ERROR: &str = r"start=$(systemctl show -p InvocationID --value docker.service)
 [ -z $start ] || journalctl -q --no-pager -o cat -n 400 _SYSTEMD_INVOCATION_ID=$start |
   grep -E 'level=fatal|[Ff]ailed to start daemon|unable to configure the Docker daemon|Error starting daemon' |
-  tail -n 1 | sed 's/^/journal /'
-[ ! -e /etc/docker/daemon.json ] || dockerd --validate 2>&1 | grep 'unable to configure' | tail -n 1 | sed 's/^/validate /'
+  tail -n 1";
+
+/// What it holds against its file is asked too. (Docker 20.10 knows no `--validate`, and says so.)
+const VALIDATE: &str = r"[ ! -e /etc/docker/daemon.json ] || dockerd --validate 2>&1 | grep 'unable to configure' | tail -n 1 | sed 's/^/validate /'
 true";
 
 impl Fact for DaemonWords {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        let question = Question::Root(LISTEN_TO_DAEMON.to_owned());
-        vec![Probe::deep(Self::PROBE, question)]
+        let fragment = format!("{LAST_ERROR} | sed 's/^/journal /'\n{VALIDATE}");
+        vec![Probe::deep(Self::PROBE, Question::Root(fragment))]
     }
 
     fn observe(records: &Records) -> Observed<Self> {

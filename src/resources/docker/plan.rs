@@ -6,7 +6,7 @@ use super::super::packages::Packages;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
 use super::super::{Context, Plan, apt, releases};
-use super::facts::{CONFIG, DockerApi, DockerGroup, Host};
+use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR};
 use super::images::as_listed;
 use super::{Drift, UNIT, networks};
 use crate::facts::Facts;
@@ -42,7 +42,8 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
         Drift::DaemonStopped { .. } | Drift::DaemonFailed { .. } => Plan::script(
             "Start Docker's daemon",
             format!(
-                "systemctl reset-failed {UNIT} docker.socket 2>/dev/null || true\nsystemctl enable --now docker.socket {UNIT}"
+                "systemctl reset-failed {UNIT} docker.socket 2>/dev/null || true\n{}",
+                or_why(&format!("systemctl enable --now docker.socket {UNIT}"))
             ),
         )
         .unattended(),
@@ -51,20 +52,20 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
         }
         Drift::DaemonSilent => Plan::script(
             "Start Docker's daemon again",
-            format!("systemctl restart docker.socket {UNIT}"),
+            or_why(&format!("systemctl restart docker.socket {UNIT}")),
         ),
         Drift::NotInGroup { user } => Plan::script(
             format!("Add {user} to the group {}", DockerGroup::NAME),
             format!("usermod -aG {} {}", DockerGroup::NAME, quote::sh(user)),
         )
         .unattended(),
-        Drift::SessionOlderThanGroup { .. } => Plan::leave("only a new login has the group's rights"),
+        Drift::SessionOlderThanGroup { .. } => {
+            Plan::leave("only a new login has the group's rights")
+        }
         Drift::ClientTooOld { package, .. } => Plan::leave(format!(
             "a newer {package} comes with a newer release, or from Docker's own repository"
         )),
-        Drift::ClientPinned { file, .. } => {
-            Plan::leave(format!("{file} is somebody's own"))
-        }
+        Drift::ClientPinned { file, .. } => Plan::leave(format!("{file} is somebody's own")),
         Drift::ComposeTooOld { .. } => Plan::leave(
             "a newer Compose comes with a newer release, or from Docker's own repository",
         ),
@@ -112,7 +113,8 @@ fn move_networks(facts: &Facts) -> Plan {
     Plan::script_reading(
         "Give Docker's networks addresses of their own, and start the daemon again",
         format!(
-            "{write}systemctl reset-failed {UNIT} 2>/dev/null || true\nsystemctl restart {UNIT}"
+            "{write}systemctl reset-failed {UNIT} 2>/dev/null || true\n{}",
+            or_why(&format!("systemctl restart {UNIT}"))
         ),
         stdin,
     )
@@ -183,6 +185,11 @@ pub fn predict(context: Context, facts: &Facts, drift: &Drift) {
         | Drift::ComposeTooOld { .. }
         | Drift::PullsUsedUp { .. } => {}
     }
+}
+
+/// A daemon that does not start tells its journal why, and systemd does not.
+fn or_why(start: &str) -> String {
+    format!("{start} || {{\n{LAST_ERROR}\nexit 1\n}}\n")
 }
 
 /// One transaction: a box is never without Docker because a download failed between the two.

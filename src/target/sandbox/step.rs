@@ -40,7 +40,7 @@ impl<'a> Step<'a> {
             },
             Err(error) => Event::StepFailed {
                 step: step.name.clone(),
-                reason: error.to_string(),
+                failure: error.to_string().into(),
             },
         });
         outcome
@@ -134,6 +134,6 @@ mod tests {
         let heard = heard.lock().unwrap();
         assert_eq!(heard.len(), 4);
         assert_eq!(heard[1], heard[2]);
-        assert!(matches!(&heard[3], Event::StepFailed { reason, .. } if reason == "no"));
+        assert!(matches!(&heard[3], Event::StepFailed { failure, .. } if failure.reason == "no"));
     }
 }

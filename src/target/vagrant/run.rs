@@ -133,7 +133,7 @@ pub(super) async fn up(
             }
             events.emit(Event::StepFailed {
                 step: step.to_owned(),
-                reason: error.message.clone(),
+                failure: error.message.clone().into(),
             });
             Err(error)
         }
