@@ -49,8 +49,12 @@ mod reach;
 mod robust;
 #[path = "e2e/room.rs"]
 mod room;
+#[path = "e2e/schema.rs"]
+mod schema;
 #[path = "e2e/secrets.rs"]
 mod secrets;
+#[path = "e2e/units.rs"]
+mod units;
 #[path = "e2e/venue_network.rs"]
 mod venue_network;
 #[path = "e2e/visible.rs"]

@@ -292,6 +292,7 @@ impl<'a> Teller<'a> {
                 fraction: self.fraction,
             });
         } else if !line.trim().is_empty() {
+            let line = waits_for(&line).unwrap_or(line);
             self.events.detail(line.clone());
             self.events.emit(Event::StepProgress {
                 step,
@@ -338,6 +339,19 @@ fn apt_progress(line: &str) -> Option<(String, f64)> {
     }
     let percent: f64 = fields.nth(1)?.parse().ok()?;
     Some((fields.next()?.to_owned(), (percent / 100.0).clamp(0.0, 1.0)))
+}
+
+/// apt's own word for a lock, with the holder in front, who would be cut off at the end of a line: `Waiting for
+/// cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 71 (unattended-upgr)...`
+fn waits_for(line: &str) -> Option<String> {
+    let (lock, holder) = line
+        .strip_prefix("Waiting for cache lock: Could not get lock ")?
+        .split_once(". It is held by process ")?;
+    let (pid, name) = holder.trim_end_matches('.').split_once(' ')?;
+    let name = name.strip_prefix('(')?.strip_suffix(')')?;
+    Some(format!(
+        "waiting for {name} (process {pid}) to end, which holds {lock}"
+    ))
 }
 
 #[cfg(test)]
@@ -443,5 +457,17 @@ mod tests {
             Some(("Retrieving file 1 of 20 (5s remaining)".to_owned(), 0.12))
         );
         assert_eq!(apt_progress("Setting up: a: b"), None);
+    }
+    #[test]
+    fn whoever_holds_apts_lock_is_named_first() {
+        let said = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. \
+                    It is held by process 71 (unattended-upgr)...";
+        assert_eq!(
+            waits_for(said).as_deref(),
+            Some(
+                "waiting for unattended-upgr (process 71) to end, which holds /var/lib/dpkg/lock-frontend"
+            )
+        );
+        assert_eq!(waits_for("Reading package lists..."), None);
     }
 }

@@ -40,13 +40,38 @@ pub const WRITTEN: &str = "/var/lib/dwenv/written";
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
 ///
 /// A file that only its owner may read is a secret: neither a copy nor a sum of it is kept.
+///
+/// A file that a program on the box can verify is put in place only when that has nothing against it. Of what systemd
+/// says, a line that it ignores counts, but not a key of a newer release, nor what other units have.
 const PUT: &str = r#"umask 077
+check() {
+  case $1 in
+    /etc/systemd/system/*.service)
+      command -v systemd-analyze >/dev/null || return 0
+      unit=${1##*/}; folder=$(mktemp -d /run/dwenv-check.XXXXXX); cp "$2" "$folder/$unit"
+      kinds=ignoring
+      said=$(systemd-analyze verify --man=no "$folder/$unit" 2>&1) || kinds=
+      said=$(echo "$said" | sed "s#$folder/##g"); rm -rf "$folder"
+      echo "$said"
+      said=$(echo "$said" | grep -F "$unit" | grep -i "$kinds" | grep -v 'Unknown') || return 0
+      ;;
+    /etc/docker/daemon.json)
+      dockerd --help 2>/dev/null | grep -q -e ' --validate' || return 0
+      ! said=$(dockerd --validate --config-file "$2" 2>&1) || return 0
+      ;;
+    *) return 0 ;;
+  esac
+  rm -f "$2"
+  echo "$1 is left as it is, because the new one is wrong:"; echo "$said"
+  exit 1
+}
 put() {
   new=$1.dwenv-new
   head -c "$4" >"$new"
   if [ "$(wc -c <"$new")" -ne "$4" ]; then
     rm -f "$new"; echo "the content of $1 did not come whole" >&2; exit 1
   fi
+  check "$1" "$new"
   chown "$2:" "$new"; chmod "$3" "$new"; sync "$new"
   # Docker makes an empty folder of a file that it shall mount and that is not there.
   if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir "$1"; fi

@@ -64,6 +64,17 @@ pub struct Server {
     /// Those of the workshop's database; `None` when it could not be asked.
     #[serde(skip)]
     pub tables: Option<Vec<ObservedTable>>,
+    /// The schema file that was run in it last; `None` when that is not on record.
+    #[serde(skip)]
+    pub applied: Option<Applied>,
+}
+
+/// The record of a schema file that was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    pub sha256: String,
+    /// In UTC; empty where that is not told.
+    pub at: String,
 }
 
 /// The files of settings against the server that runs.
@@ -277,6 +288,7 @@ impl Fact for Clusters {
         let mut tables = None;
         let mut outdated = None;
         let mut settings = Settings::default();
+        let mut applied = None;
         for line in text.lines() {
             let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
             if let Some(rest) = line.strip_prefix("cluster ") {
@@ -292,6 +304,13 @@ impl Fact for Clusters {
                 tables = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("settings ") {
                 settings = serde_json::from_str(json).map_err(garbled)?;
+            } else if let Some(record) = line.strip_prefix("applied ") {
+                let (sha256, at) = record.split_once(' ').unwrap_or((record, ""));
+                applied = Some(Applied {
+                    sha256: sha256.to_owned(),
+                    at: at.to_owned(),
+                })
+                .filter(|applied| !applied.sha256.is_empty());
             } else if let Some(json) = line.strip_prefix("collations ") {
                 outdated = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if line.starts_with("setpriv: ") {
@@ -310,6 +329,7 @@ impl Fact for Clusters {
         }
         if let Some(server) = &mut clusters.server {
             server.tables = tables;
+            server.applied = applied;
             server.outdated_collations = outdated;
             server.settings = settings;
         }

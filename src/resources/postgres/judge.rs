@@ -6,6 +6,7 @@ use super::Drift;
 use super::facts::{Stored, WrongSetting};
 use super::files::wrong_line;
 use super::schema::SchemaDrift;
+use super::transaction;
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::Facts;
 use crate::quote;
@@ -15,9 +16,11 @@ pub fn judge(context: Context, facts: &Facts, drift: &Drift) -> Judgement {
     Judgement {
         status: match drift {
             // Rows may be sorted otherwise, or missed by an index; the workshop goes on.
-            Drift::Collations(_) => Status::Warn,
-            // What is declared is looked at one by one; what else was set is somebody's own.
-            Drift::SettingsOwed { .. } => Status::Warn,
+            // What is declared is looked at one by one; what else was set is somebody's own. Where only the schema's
+            // file is another, the tables are right, and so is the server.
+            Drift::Collations(_) | Drift::SettingsOwed { .. } | Drift::SchemaFileChanged { .. } => {
+                Status::Warn
+            }
             _ => Status::Fail,
         },
         summary: summary(context, drift),
@@ -153,6 +156,16 @@ fn summary(context: Context, drift: &Drift) -> String {
             let told = |drift: &SchemaDrift| drift.mend("").err().unwrap_or(drift.summary());
             let lines: Vec<String> = drifts.iter().map(told).collect();
             format!("In {}: {}", declared.database, lines.join("; "))
+        }
+        Drift::SchemaFileChanged { at } => {
+            let when = match at.as_str() {
+                "" => String::new(),
+                at => format!(" on {at}"),
+            };
+            format!(
+                "The tables are as declared, and {} was another file when it made them{when}",
+                declared.create_schema.path
+            )
         }
     }
 }
@@ -320,6 +333,11 @@ fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (&'static str, 
             )]),
         ),
         Drift::Schema(_) => you("Mend the tables; no row is lost", provision()),
+        Drift::SchemaFileChanged { .. } => (
+            "Rows are left as they are. If the box shall have what is new in the file, run it, and put that on record",
+            in_box(&[transaction::by_hand(context.workshop)]),
+            By::You,
+        ),
     }
 }
 

@@ -9,7 +9,9 @@ mod predict;
 mod questions;
 mod running;
 pub mod schema;
+mod transaction;
 
+use super::files::sha256;
 use super::packages::{Packages, upstream_version};
 use super::ports::Listeners;
 use super::system::Disk;
@@ -178,6 +180,11 @@ pub enum Drift {
         owner: String,
     },
     Schema(Vec<SchemaDrift>),
+    /// The tables are as declared, and the file that made them was another.
+    SchemaFileChanged {
+        /// When that was, in UTC; empty where it is not known.
+        at: String,
+    },
 }
 
 impl Resource for Postgres {
@@ -308,7 +315,13 @@ fn diff_schema(context: Context, server: Server) -> State<Drift> {
         return State::Unknown(format!("{database} does not say what tables it has"));
     };
     let drifts = schema::differences(&declared.tables, &tables, &declared.role);
-    if drifts.is_empty() {
+    let file = sha256(&declared.create_schema.content);
+    if let Some(applied) = server
+        .applied
+        .filter(|it| drifts.is_empty() && it.sha256 != file)
+    {
+        State::Drifted(Drift::SchemaFileChanged { at: applied.at })
+    } else if drifts.is_empty() {
         let names: Vec<&str> = declared
             .tables
             .iter()

@@ -6,6 +6,7 @@ use super::super::releases;
 use super::Drift;
 use super::facts::{Cluster, Clusters, EACH_CLUSTER, PSQL, READ_CLUSTER};
 use super::schema::SchemaDrift;
+use super::transaction;
 use crate::facts::Facts;
 use crate::provision::outcome::Difference;
 use crate::quote;
@@ -163,6 +164,10 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             )
         }
         Drift::Schema(drifts) => mend_schema(declared, drifts),
+        Drift::SchemaFileChanged { .. } => Plan::leave(format!(
+            "{} is run where a table is missing, and all are there",
+            declared.create_schema.path
+        )),
     }
 }
 
@@ -355,18 +360,7 @@ fn mend_schema(declared: &Postgres, drifts: &[SchemaDrift]) -> Plan {
         return Plan::leave(refusals.join("; "));
     }
     let missing = |drift: &SchemaDrift| matches!(drift, SchemaDrift::TableMissing { .. });
-    let mut sql = String::new();
-    if drifts.iter().any(missing) {
-        // As the role, so that the tables are its own.
-        sql = format!(
-            "SET ROLE {};\n{}\nRESET ROLE;\n",
-            quote::sql_identifier(&declared.role),
-            declared.create_schema.content
-        );
-    }
-    if !mends.is_empty() {
-        sql.push_str(&format!("BEGIN;\n{mends}COMMIT;\n"));
-    }
+    let makes_tables = drifts.iter().any(missing);
     let mut tables: Vec<&str> = drifts.iter().map(SchemaDrift::table).collect();
     tables.dedup();
     let verb = if drifts.iter().all(missing) {
@@ -374,14 +368,18 @@ fn mend_schema(declared: &Postgres, drifts: &[SchemaDrift]) -> Plan {
     } else {
         "Mend"
     };
-    run_sql(
-        format!(
-            "{verb} the tables of {}: {}",
-            declared.database,
-            tables.join(", ")
-        ),
-        declared.port,
-        &declared.database,
-        sql,
+    let title = format!(
+        "{verb} the tables of {}: {}",
+        declared.database,
+        tables.join(", ")
+    );
+    Plan::script_reading(
+        title,
+        psql(declared.port, &declared.database),
+        transaction::whole(declared, &mends, makes_tables),
     )
+    .showing(vec![Difference {
+        subject: format!("database {}", declared.database),
+        text: transaction::shown(declared, &mends, makes_tables),
+    }])
 }

@@ -59,6 +59,8 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         }),
         Drift::Schema(_) => expect(facts, |server| {
             server.tables = as_declared(declared).tables;
+            // Where a table was missing, the declared file was run.
+            server.applied = None;
         }),
         // Version 0 says that its sockets cannot be seen yet.
         Drift::Deaf => {
@@ -90,6 +92,7 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         | Drift::SettingsWrong { .. }
         | Drift::DataHeld { .. }
         | Drift::DataFull { .. }
+        | Drift::SchemaFileChanged { .. }
         | Drift::RulesBroken { .. } => {}
     }
     expect_database(facts);
@@ -147,5 +150,6 @@ fn as_declared(declared: &Postgres) -> Server {
             owner: declared.role.clone(),
         }),
         tables: Some(declared.tables.iter().map(table).collect()),
+        applied: None,
     }
 }

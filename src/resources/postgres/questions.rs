@@ -1,5 +1,6 @@
 //! The SQL that asks a running server everything, in one session of its superuser.
 
+use super::transaction::RECORD;
 use crate::quote;
 use crate::workshop::{Postgres, Workshop};
 
@@ -8,7 +9,8 @@ pub fn questions(workshop: &Workshop) -> String {
     let postgres = &workshop.postgres;
     let connect = quote::sql_identifier(&postgres.database);
     format!(
-        "SET lock_timeout = '3s';\n{}{SETTINGS}{COLLATIONS}\\connect {connect}\nSET lock_timeout = '3s';\n{}",
+        "SET lock_timeout = '3s';\n{}{SETTINGS}{COLLATIONS}\\connect {connect}\nSET lock_timeout = '3s';\n{}\
+         SELECT 'applied ' || current_setting('{RECORD}', true);\n",
         server(postgres),
         tables(postgres)
     )
