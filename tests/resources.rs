@@ -7,6 +7,7 @@ mod laptops;
 
 mod resources {
     pub mod case;
+    mod combined;
     mod declared;
     mod properties;
     mod robust;
