@@ -11,6 +11,7 @@ mod resources {
     mod declared;
     mod properties;
     mod robust;
+    mod rows;
     mod secrets;
     mod told;
     mod values;

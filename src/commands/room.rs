@@ -238,14 +238,29 @@ impl Turn<'_> {
             self.settle();
         }
         let mut answer = self.room.question.answer.subscribe();
-        let agreed = match answer.wait_for(Option::is_some).await {
-            Ok(answer) => answer.clone(),
-            Err(_) => None,
+        let answered = async {
+            let agreed = match answer.wait_for(Option::is_some).await {
+                Ok(answer) => answer.clone(),
+                Err(_) => None,
+            };
+            if locked(&self.place).is_none() {
+                self.take_place().await;
+            }
+            agreed
         };
-        if locked(&self.place).is_none() {
-            self.take_place().await;
-        }
+        let agreed = self.waiting("Waiting for the others", answered).await;
         agreed.unwrap_or(Ok(false))
+    }
+
+    /// Waits for something, and tells that while it does.
+    pub async fn waiting<T>(&self, step: &str, until: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let step = step.to_owned();
+        self.events.emit(Event::StepStarted { step: step.clone() });
+        let come = until.await;
+        let took = began.elapsed();
+        self.events.emit(Event::StepFinished { step, took });
+        come
     }
 
     async fn take_place(&self) {

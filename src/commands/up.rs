@@ -58,7 +58,10 @@ async fn one(
     starting: &tokio::sync::Mutex<()>,
 ) -> Result<(Up, ExitCode)> {
     {
-        let _only_one = starting.lock().await;
+        let _only_one = match starting.try_lock() {
+            Ok(only_one) => only_one,
+            Err(_) => turn.waiting("Waiting for its turn", starting.lock()).await,
+        };
         target::up(target, workshop, &environment.folder, &turn.events).await?;
     }
     let remote = Remote::find(environment, workshop, target).await;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dwenv::events::Event;
+use dwenv::events::{Event, Told};
 use dwenv::output::Verbosity;
 use dwenv::output::progress::{Board, Mode};
 use dwenv::output::style::Style;
@@ -213,4 +213,67 @@ fn several_boxes_share_the_line() {
     board.tell(started("Provisioning b"), Duration::ZERO);
     pass_time(&mut board, 0, 101);
     assert!(sink.take().ends_with("Provisioning b (0 s, 1 more)"));
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn of(target: &str, event: Event) -> Told {
+    Told {
+        target: Some(target.into()),
+        event,
+    }
+}
+
+/// A room of two boxes: one installs, one waits for it.
+fn a_room(board: &mut Board) {
+    let install = "Install docker-buildx, docker-cli, docker-compose, docker.io, postgresql";
+    let targets = ["sandbox:s-1", "sandbox:s-2"].map(str::to_owned).to_vec();
+    let command = "provision".to_owned();
+    board.tell(Event::RunStarted { command, targets }, Duration::ZERO);
+    for target in ["sandbox:s-1", "sandbox:s-2"] {
+        board.tell(of(target, Event::BoxStarted), Duration::ZERO);
+    }
+    board.tell(of("sandbox:s-1", started(install)), millis(1000));
+    let detail = "Unpacking libicu76:amd64 (76.1-4) ...";
+    board.tell(
+        of("sandbox:s-1", at(install, detail, Some(0.41))),
+        millis(1500),
+    );
+    board.tell(
+        of("sandbox:s-2", started("Waiting for the others")),
+        millis(2000),
+    );
+}
+
+#[test]
+fn a_room_has_a_line_for_each_box_that_tells_what_happens_now() {
+    let (mut board, sink) = board(Mode::Live, Verbosity::Normal);
+    a_room(&mut board);
+    sink.take();
+    pass_time(&mut board, 2000, 3001);
+    let drawn = sink.take();
+    let last = drawn.rfind("0 of 2").map(|at| &drawn[at..]).unwrap();
+    let lines: Vec<&str> = last.lines().collect();
+    assert_snapshot!(lines.join("\n"), @r"
+    0 of 2 boxes done, 2 at work (3 s)
+      sandbox:s-1  Install docker-buildx, … (2 s)  41 %  Unpacking libicu76:amd64 …
+      sandbox:s-2  Waiting for the others (1 s)
+    ");
+    assert!(lines.iter().all(|line| line.chars().count() < 80), "{last}");
+}
+
+#[test]
+fn a_step_that_fails_in_a_room_is_one_line_until_the_result() {
+    let (mut board, sink) = board(Mode::Plain, Verbosity::Normal);
+    a_room(&mut board);
+    let failed = Event::StepFailed {
+        step: "Add vagrant to the group docker".to_owned(),
+        failure: "ended with status 10:\nusermod: cannot open\nusermod: failure while writing"
+            .to_owned()
+            .into(),
+    };
+    board.tell(of("sandbox:s-1", failed), millis(2500));
+    assert_snapshot!(sink.take(), @"✗ sandbox:s-1: Add vagrant to the group docker: ended with status 10: usermod: failure while writing");
 }

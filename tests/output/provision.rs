@@ -356,8 +356,7 @@ fn several_boxes_are_provisioned_side_by_side() {
        Target     Result
     ✓  sandbox:a  Nothing to do: the box is as declared.
     ✗  sandbox:b  Another run holds sandbox:b.
-    ✗  sandbox:c  1 change failed, 1 not tried: mend the cause above, then run
-                  `dwenv provision` again.
+    ✗  sandbox:c  Failed: Install docker.io [box.docker.package].
 
     2 of 3 targets did not end well: mend the causes, then run
     `dwenv provision --limit failed`.

@@ -168,10 +168,12 @@ pub(super) fn failure(error: &Error) -> (Label, String) {
     (label, format!("{}.", error.message))
 }
 
-/// The one thing to know about a box that was provisioned, or planned.
+/// The one thing to know about a box of several that was provisioned, or planned.
 #[must_use]
 pub fn result(outcome: &Outcome) -> (Label, String) {
-    if outcome.applied {
+    if let Some(problem) = first_problem(outcome) {
+        problem
+    } else if outcome.applied {
         conclusion(outcome)
     } else if outcome.changes.is_empty() {
         nothing_planned(outcome)
@@ -179,6 +181,32 @@ pub fn result(outcome: &Outcome) -> (Label, String) {
         let count = number(outcome.changes.len(), "change");
         (Label::Heading, format!("{count} to make."))
     }
+}
+
+/// What went wrong first, for who does not see it above.
+fn first_problem(outcome: &Outcome) -> Option<(Label, String)> {
+    let failed = |change: &&PlannedChange| matches!(change.status, ChangeStatus::Failed(_));
+    if let Some(change) = outcome.changes.iter().find(failed) {
+        let ids = bracketed(&change.checks.join(", "));
+        return Some((Label::Fail, format!("Failed: {} {ids}.", change.title)));
+    }
+    if !outcome.remaining.is_empty() {
+        return None;
+    }
+    let left = |status| {
+        outcome
+            .unchanged
+            .iter()
+            .find(move |left| left.status == status)
+    };
+    if let Some(first) = left(Status::Fail) {
+        let text = format!("{} is not for provision to solve.", bracketed(&first.check));
+        return Some((Label::Fail, text));
+    }
+    left(Status::Unknown).map(|first| {
+        let text = format!("{} could not be judged.", bracketed(&first.check));
+        (Label::Unknown, text)
+    })
 }
 
 /// What was done on one target.

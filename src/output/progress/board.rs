@@ -126,7 +126,7 @@ impl Board {
                     .plain(self.of_box(target.as_ref()))
                     .plain(step)
                     .plain(": ")
-                    .plain(failure.reason);
+                    .plain(in_short(&failure.reason));
                 self.line(2, &text);
             }
             Event::Note { text } if self.verbosity > Verbosity::Quiet => {
@@ -400,7 +400,8 @@ impl Board {
             return Vec::new();
         }
         let ellipsis = self.style.symbol(Symbol::Ellipsis);
-        let mut lines = self.boxes.lines(&self.steps, now, ellipsis);
+        let most = self.style.width * 3 / 10;
+        let mut lines = self.boxes.lines(&self.steps, now, most, ellipsis);
         // A line that scrolled away could not be drawn over.
         let most = self.height.saturating_sub(3).max(1);
         if lines.len() > most {
@@ -418,5 +419,15 @@ impl Board {
             let _ = self.sink.write_all(text.as_bytes());
             let _ = self.sink.flush();
         }
+    }
+}
+
+/// How a step failed and what was said last; the result tells all of it.
+fn in_short(reason: &str) -> String {
+    match (reason.lines().next(), reason.lines().next_back()) {
+        (Some(first), Some(last)) if first != last => {
+            format!("{first} {last}")
+        }
+        _ => reason.to_owned(),
     }
 }

@@ -7,6 +7,8 @@ use crate::output::text::{clean, columns};
 
 /// How much of a step's name is repeated in each line about it, in columns.
 pub const LONGEST_NAME: usize = 40;
+/// Fewer columns than these tell no name from another.
+const SHORTEST_NAME: usize = 16;
 
 /// What is being done, to one box or before there is any.
 pub struct Step {
@@ -115,9 +117,10 @@ impl Boxes {
     }
 
     /// A line for each box that is worked on, the longest at work first.
-    pub fn lines(&self, steps: &[Step], now: Duration, ellipsis: &str) -> Vec<String> {
-        let name =
-            |target: &str| console::truncate_str(target, LONGEST_NAME, ellipsis).into_owned();
+    /// Names are cut to `most` columns: what happens now is worth more.
+    pub fn lines(&self, steps: &[Step], now: Duration, most: usize, ellipsis: &str) -> Vec<String> {
+        let most = most.clamp(SHORTEST_NAME, LONGEST_NAME);
+        let name = |target: &str| console::truncate_str(target, most, ellipsis).into_owned();
         let names: Vec<String> = self
             .at_work
             .iter()
@@ -130,7 +133,7 @@ impl Boxes {
             .map(|((target, since), name)| {
                 let filler = " ".repeat(longest - columns(name));
                 let what = match step_of(steps, target) {
-                    Some(step) => step.live(&step.short_name(LONGEST_NAME, ellipsis), now, ""),
+                    Some(step) => step.live(&step.short_name(most, ellipsis), now, ""),
                     None => format!("looking ({})", elapsed(*since, now)),
                 };
                 format!("{}{filler}  {what}", clean(name))
