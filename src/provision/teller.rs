@@ -126,12 +126,14 @@ impl<'a> Teller<'a> {
     /// # Errors
     /// When the run said that it ended, and not what became of its steps.
     pub fn ended(self) -> Result<Applied> {
-        let failed = |status: &ChangeStatus| matches!(status, ChangeStatus::Failed(_));
-        let scripts = self.steps.iter().zip(&self.applied.statuses);
-        let mut untold = scripts.filter(|(step, status)| {
+        let scripts = || self.steps.iter().zip(&self.applied.statuses);
+        let failed = |(step, status): (&Step, &ChangeStatus)| {
+            step.is_essential && matches!(status, ChangeStatus::Failed(_))
+        };
+        let mut untold = scripts().filter(|(step, status)| {
             !matches!(step.change.action, Action::Pull(_)) && **status == ChangeStatus::NotTried
         });
-        let whole = self.applied.waited || self.applied.statuses.iter().any(failed);
+        let whole = self.applied.waited || scripts().any(failed);
         if !whole && untold.next().is_some() {
             return Err(self.interrupted("the run has ended", "not all of its steps were heard of"));
         }
@@ -241,6 +243,9 @@ impl<'a> Teller<'a> {
             step::END => {
                 let failure = self.failure(status);
                 self.applied.statuses[number] = ChangeStatus::Failed(failure.clone());
+                if !planned.is_essential {
+                    self.current = None;
+                }
                 self.events.emit(Event::StepFailed {
                     step: title,
                     failure,
@@ -287,6 +292,7 @@ impl<'a> Teller<'a> {
                 fraction: self.fraction,
             });
         } else if !line.trim().is_empty() {
+            let line = waits_for(&line).unwrap_or(line);
             self.events.detail(line.clone());
             self.events.emit(Event::StepProgress {
                 step,
@@ -335,6 +341,19 @@ fn apt_progress(line: &str) -> Option<(String, f64)> {
     Some((fields.next()?.to_owned(), (percent / 100.0).clamp(0.0, 1.0)))
 }
 
+/// apt's own word for a lock, with the holder in front, who would be cut off at the end of a line: `Waiting for
+/// cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 71 (unattended-upgr)...`
+fn waits_for(line: &str) -> Option<String> {
+    let (lock, holder) = line
+        .strip_prefix("Waiting for cache lock: Could not get lock ")?
+        .split_once(". It is held by process ")?;
+    let (pid, name) = holder.trim_end_matches('.').split_once(' ')?;
+    let name = name.strip_prefix('(')?.strip_suffix(')')?;
+    Some(format!(
+        "waiting for {name} (process {pid}) to end, which holds {lock}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -351,6 +370,7 @@ mod tests {
             checks: vec!["box.server.files".to_owned()],
             change,
             packages: None,
+            is_essential: true,
         }
     }
 
@@ -437,5 +457,17 @@ mod tests {
             Some(("Retrieving file 1 of 20 (5s remaining)".to_owned(), 0.12))
         );
         assert_eq!(apt_progress("Setting up: a: b"), None);
+    }
+    #[test]
+    fn whoever_holds_apts_lock_is_named_first() {
+        let said = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. \
+                    It is held by process 71 (unattended-upgr)...";
+        assert_eq!(
+            waits_for(said).as_deref(),
+            Some(
+                "waiting for unattended-upgr (process 71) to end, which holds /var/lib/dpkg/lock-frontend"
+            )
+        );
+        assert_eq!(waits_for("Reading package lists..."), None);
     }
 }

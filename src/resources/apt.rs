@@ -12,15 +12,23 @@ apt() {
     -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
     -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
 }
-# Neither dpkg itself nor apt with its package lists waits for a lock.
+# Neither dpkg itself nor apt with its package lists waits for a lock. Both say which process holds it, and dpkg
+# not what that is called.
 patiently() {
   tries=300
   until said=$("$@" 2>&1); do
     case $said in
-      *"locked by another process"*|*"ould not get lock"*) echo "waiting for another apt or dpkg to end" ;;
+      *"locked by another process"*|*"ould not get lock"*) ;;
       *) echo "$said"; exit 1 ;;
     esac
     tries=$((tries - 1)); [ $tries -gt 0 ] || { echo "$said"; exit 1; }
+    holder=$(echo "$said" | sed -n 's/.*\(held by process\|with pid\) \([0-9]\{1,\}\).*/\2/p' | head -n 1)
+    who="another apt or dpkg"
+    if [ -n "$holder" ]; then
+      who="process $holder"
+      if read -r name <"/proc/$holder/comm"; then who="$name (process $holder)"; fi 2>/dev/null
+    fi
+    echo "waiting for $who to end"
     sleep 2
   done
 }

@@ -1,8 +1,12 @@
 //! Files that dwenv puts into the box: written beside, synced, renamed; edited ones are kept.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::date;
+use crate::facts::Facts;
 use crate::quote;
 
 /// A file as it shall be in the box.
@@ -21,19 +25,53 @@ pub struct BoxFile {
 /// The line by which a script says that it kept a file, before the path.
 pub const KEPT: &str = "dwenv-kept ";
 
+/// Keeps a file as it was, beside it or in another folder: PATH [FOLDER]. No two have the same name.
+pub const KEEP: &str = r#"keep() {
+  kept=${2:-${1%/*}}/${1##*/}.orig-$(date -u +%Y%m%dT%H%M%SZ) number=1 more=
+  while [ -e "$kept$more" ]; do number=$((number + 1)); more=-$number; done
+  cp -a "$1" "$kept$more"; sync "$kept$more"
+  echo "dwenv-kept $kept$more"
+}
+"#;
+
 /// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
 pub const WRITTEN: &str = "/var/lib/dwenv/written";
 
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
 ///
 /// A file that only its owner may read is a secret: neither a copy nor a sum of it is kept.
+///
+/// A file that a program on the box can verify is put in place only when that has nothing against it. Of what systemd
+/// says, a line that it ignores counts, but not a key of a newer release, nor what other units have.
 const PUT: &str = r#"umask 077
+check() {
+  case $1 in
+    /etc/systemd/system/*.service)
+      command -v systemd-analyze >/dev/null || return 0
+      unit=${1##*/}; folder=$(mktemp -d /run/dwenv-check.XXXXXX); cp "$2" "$folder/$unit"
+      kinds=ignoring
+      said=$(systemd-analyze verify --man=no "$folder/$unit" 2>&1) || kinds=
+      said=$(echo "$said" | sed "s#$folder/##g"); rm -rf "$folder"
+      echo "$said"
+      said=$(echo "$said" | grep -F "$unit" | grep -i "$kinds" | grep -v 'Unknown') || return 0
+      ;;
+    /etc/docker/daemon.json)
+      dockerd --help 2>/dev/null | grep -q -e ' --validate' || return 0
+      ! said=$(dockerd --validate --config-file "$2" 2>&1) || return 0
+      ;;
+    *) return 0 ;;
+  esac
+  rm -f "$2"
+  echo "$1 is left as it is, because the new one is wrong:"; echo "$said"
+  exit 1
+}
 put() {
   new=$1.dwenv-new
   head -c "$4" >"$new"
   if [ "$(wc -c <"$new")" -ne "$4" ]; then
     rm -f "$new"; echo "the content of $1 did not come whole" >&2; exit 1
   fi
+  check "$1" "$new"
   chown "$2:" "$new"; chmod "$3" "$new"; sync "$new"
   # Docker makes an empty folder of a file that it shall mount and that is not there.
   if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir "$1"; fi
@@ -42,9 +80,7 @@ put() {
   if [ -e "$1" ]; then
     old=$(sha256sum <"$1"); old=${old%% *}
     if [ "$old" != "$sum" ] && ! grep -qxF "$old $1" "$written"; then
-      kept=$1.orig-$(date -u +%Y%m%dT%H%M%SZ)
-      cp -a "$1" "$kept"; sync "$kept"
-      echo "dwenv-kept $kept"
+      keep "$1"
     fi
   fi
   grep -qxF "$sum $1" "$written" || echo "$sum $1" >>"$written"
@@ -56,7 +92,7 @@ put() {
 #[must_use]
 pub fn write_script(files: &[BoxFile]) -> (String, String) {
     let mut script = format!(
-        "written={WRITTEN}; mkdir -p {}; touch \"$written\"\n{PUT}",
+        "written={WRITTEN}; mkdir -p {}; touch \"$written\"\n{KEEP}{PUT}",
         parent(WRITTEN)
     );
     let mut stdin = String::new();
@@ -81,6 +117,36 @@ pub fn write_script(files: &[BoxFile]) -> (String, String) {
         stdin.push_str(&file.content);
     }
     (script, stdin)
+}
+
+/// Commands that somebody types in the box, by which a file is kept as it was and not lost by a second typing. The
+/// name says when it was looked at, as that of a file that a script keeps says when it was kept.
+pub struct Keeping(String);
+
+impl Keeping {
+    #[must_use]
+    pub fn of(facts: &Facts) -> Self {
+        let moment = date::moment(Duration::from_secs(facts.records().taken_at));
+        let moment = moment.split('.').next().unwrap_or_default();
+        Self(format!(".orig-{}Z", moment.replace(['-', ':'], "")))
+    }
+
+    /// A copy beside.
+    #[must_use]
+    pub fn copy(&self, path: &str) -> String {
+        self.command("cp -a", path)
+    }
+
+    /// Out of the way.
+    #[must_use]
+    pub fn set_aside(&self, path: &str) -> String {
+        self.command("mv", path)
+    }
+
+    fn command(&self, verb: &str, path: &str) -> String {
+        let (from, to) = (quote::sh(path), quote::sh(&format!("{path}{}", self.0)));
+        format!("sudo {verb} -T --backup=numbered {from} {to}")
+    }
 }
 
 /// Whether the content of one of them is a secret.

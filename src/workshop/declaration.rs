@@ -12,7 +12,7 @@ use super::model::{
     Postgres, Secrets, Server, Table, Workshop,
 };
 use super::section::{Layer, Problem, Section, Value};
-use super::{authors, builtin, check, column, identifier, network, secrets, venue};
+use super::{authors, builtin, check, column, identifier, network, secrets, sql, venue};
 use crate::error::Result;
 
 /// Ports below 1024 need root, which neither the server nor VirtualBox on a laptop has.
@@ -182,6 +182,10 @@ pub(super) fn distinct(
 
 fn postgres(section: &Section, secrets: Secrets) -> Result<Postgres> {
     let allowed = section.get("allow_from")?;
+    let schema = section.get("create_schema")?;
+    let create_schema = schema.file()?;
+    let schema_sql = sql::within_transaction(&create_schema.path, &create_schema.content)
+        .map_err(|problem| schema.error(problem))?;
     let postgres = Postgres {
         minimum_major: section.get("minimum_major")?.number(13..=99)?,
         port: section.get("port")?.number(PORTS)?,
@@ -193,12 +197,13 @@ fn postgres(section: &Section, secrets: Secrets) -> Result<Postgres> {
         database: section.get("database")?.parse(identifier::database)?,
         password: password(&section.get("password")?, secrets)?,
         create_database: section.get("create_database")?.file()?,
-        create_schema: section.get("create_schema")?.file()?,
+        create_schema,
+        schema_sql,
         tables: tables(&section.get("tables")?)?,
     };
     section.finish()?;
     if postgres.create_database.name == postgres.create_schema.name {
-        return Err(section.get("create_schema")?.error(
+        return Err(schema.error(
             Problem::new("the other SQL file has that name")
                 .hint("in the box they lie in one folder"),
         ));

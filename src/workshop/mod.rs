@@ -15,6 +15,7 @@ mod network;
 mod secrets;
 mod section;
 mod source;
+mod sql;
 mod vagrantfile;
 mod venue;
 

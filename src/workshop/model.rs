@@ -130,6 +130,8 @@ pub struct Postgres {
     pub create_database: DeclaredFile,
     /// Creates tables and fixtures, run as the role.
     pub create_schema: DeclaredFile,
+    /// The text of `create_schema` as part of a transaction that dwenv begins and ends.
+    pub schema_sql: String,
     pub tables: Vec<Table>,
 }
 

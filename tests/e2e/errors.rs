@@ -135,6 +135,38 @@ fn what_another_run_did_meanwhile_is_not_done_once_more() {
 }
 
 #[test]
+fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    it.run("sudo gpasswd -d vagrant docker");
+    it.run(
+        "sudo systemd-run -q --unit=holder flock /run/dwenv.lock sh -c \
+         'echo \"anna (dwenv, process 7) since noon\" >/run/dwenv.lock; sleep infinity' 2>&1",
+    );
+    it.await_in_box("grep -q anna /run/dwenv.lock");
+    let waiting = [
+        "provision",
+        "--yes",
+        "--target",
+        "sandbox",
+        "--wait-lock",
+        "10m",
+    ];
+    let mut patient = it.start(&waiting);
+    patient.await_said("Another run holds this box: anna (dwenv, process 7) since noon");
+    // Who came later and has no such patience is gone first.
+    it.provision()
+        .exit(4)
+        .says("another run holds this box: anna")
+        .says("dwenv provision --wait-lock 10m");
+    it.run("sudo systemctl kill -s KILL holder");
+    patient
+        .wait()
+        .exit(0)
+        .says("Add vagrant to the group docker");
+    it.doctor().ready();
+}
+
+#[test]
 fn what_was_interrupted_converges_when_it_is_run_again() {
     let it = Workbox::declared(Suite::Trixie);
 

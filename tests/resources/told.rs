@@ -8,6 +8,7 @@ use dwenv::doctor::report::{Finding, Report, Status};
 use dwenv::provision::outcome::Difference;
 use dwenv::provision::plan::{self, Plans};
 use dwenv::resources::change::Action;
+use dwenv::resources::files;
 use dwenv::workshop::Workshop;
 
 use super::case::Case;
@@ -120,7 +121,10 @@ fn shortened(case: &Case, script: &str) -> String {
     if case.whole_scripts {
         return script.to_owned();
     }
-    let mut text = cut(script, "put() {\n", "\n}\n", "put() { … }\n");
+    // What keeps files as they were is the same in every script that does.
+    let script = script.replace(files::KEEP, "");
+    let mut text = cut(&script, "check() {\n", "\n}\n", "");
+    text = cut(&text, "put() {\n", "\n}\n", "put() { … }\n");
     text = cut(&text, "unit=\nfor conf in", "exit 1; }\n", "(find $unit)\n");
     cut(&text, "tries=100\n", "\ndone\n", "(wait for the port)\n")
 }
@@ -148,6 +152,8 @@ fn shown(workshop: &Workshop, difference: &Difference) -> String {
     for file in [&postgres.create_database, &postgres.create_schema] {
         text = text.replace(&file.content, &format!("({})\n", file.path));
     }
+    let schema = &postgres.create_schema.path;
+    text = text.replace(&postgres.schema_sql, &format!("({schema})\n"));
     let lines = if text.lines().count() > SHOWN_LINES {
         "(the whole of it)\n".to_owned()
     } else {

@@ -233,3 +233,25 @@ fn a_link_does_not_lead_out_of_the_folder() {
       |          ^^^^^
     "#);
 }
+
+#[test]
+fn a_schema_file_is_one_transaction_or_told_with_its_line() {
+    let file = |text: &str| {
+        let config = "[postgres]\ncreate_schema = \"schema.sql\"\n";
+        refused_with(config, &[("schema.sql", text.as_bytes())])
+    };
+    assert_snapshot!(file("BEGIN;\nCREATE TABLE a (id int);\nROLLBACK;\n"), @r#"
+    config.toml:2:17: "schema.sql" cannot be `postgres.create_schema`: line 3 of schema.sql has ROLLBACK, which ends or changes the transaction
+      |
+    2 | create_schema = "schema.sql"
+      |                 ^^^^^^^^^^^^
+    hint: dwenv makes all changes to the tables in one transaction: all of the file, or nothing
+    "#);
+    assert_snapshot!(file("CREATE INDEX CONCURRENTLY i ON call (payload);\n"), @r#"
+    config.toml:2:17: "schema.sql" cannot be `postgres.create_schema`: line 1 of schema.sql has CREATE INDEX CONCURRENTLY, which PostgreSQL does not run within a transaction
+      |
+    2 | create_schema = "schema.sql"
+      |                 ^^^^^^^^^^^^
+    hint: dwenv makes all changes to the tables in one transaction: all of the file, or nothing
+    "#);
+}

@@ -6,9 +6,12 @@ mod judge;
 mod login;
 mod plan;
 mod predict;
+mod questions;
 mod running;
 pub mod schema;
+mod transaction;
 
+use super::files::sha256;
 use super::packages::{Packages, upstream_version};
 use super::ports::Listeners;
 use super::system::Disk;
@@ -16,7 +19,7 @@ use super::units::Units;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed, releases};
 use crate::facts::{Fact, Facts, Probe};
 use crate::workshop::Workshop;
-use facts::{Cluster, Clusters, RoleLogin, Server, Stored};
+use facts::{Cluster, Clusters, RoleLogin, Server, Stored, WrongSetting};
 use files::ClusterFiles;
 use schema::SchemaDrift;
 
@@ -114,6 +117,15 @@ pub enum Drift {
         said: String,
     },
     NotEnabled,
+    /// Lines of its files of settings that it would not start with.
+    SettingsWrong {
+        unit: String,
+        lines: Vec<WrongSetting>,
+    },
+    /// It runs by what its files said before; these settings wait for its start.
+    SettingsOwed {
+        pending: Vec<String>,
+    },
     /// The cluster is left out when the others start.
     NotAuto {
         cluster: Cluster,
@@ -168,6 +180,11 @@ pub enum Drift {
         owner: String,
     },
     Schema(Vec<SchemaDrift>),
+    /// The tables are as declared, and the file that made them was another.
+    SchemaFileChanged {
+        /// When that was, in UTC; empty where it is not known.
+        at: String,
+    },
 }
 
 impl Resource for Postgres {
@@ -217,8 +234,8 @@ impl Resource for Postgres {
         }
     }
 
-    fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        judge::judge(context, drift)
+    fn judge(&self, context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+        judge::judge(context, facts, drift)
     }
 
     fn plan(&self, context: Context, facts: &Facts, drift: &Drift) -> Plan {
@@ -298,7 +315,13 @@ fn diff_schema(context: Context, server: Server) -> State<Drift> {
         return State::Unknown(format!("{database} does not say what tables it has"));
     };
     let drifts = schema::differences(&declared.tables, &tables, &declared.role);
-    if drifts.is_empty() {
+    let file = sha256(&declared.create_schema.content);
+    if let Some(applied) = server
+        .applied
+        .filter(|it| drifts.is_empty() && it.sha256 != file)
+    {
+        State::Drifted(Drift::SchemaFileChanged { at: applied.at })
+    } else if drifts.is_empty() {
         let names: Vec<&str> = declared
             .tables
             .iter()

@@ -7,7 +7,7 @@ use super::super::units::{Unit, Units};
 use super::Drift;
 use super::facts::{
     Cluster, Clusters, Database, ObservedColumn, ObservedTable, Role, RoleLogin, Rule, Server,
-    Stored,
+    Settings, Stored,
 };
 use super::files::ClusterFiles;
 use crate::facts::Facts;
@@ -59,6 +59,8 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         }),
         Drift::Schema(_) => expect(facts, |server| {
             server.tables = as_declared(declared).tables;
+            // Where a table was missing, the declared file was run.
+            server.applied = None;
         }),
         // Version 0 says that its sockets cannot be seen yet.
         Drift::Deaf => {
@@ -71,6 +73,9 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
             facts.predict::<ClusterFiles>(|files| files.0.clear());
         }
+        Drift::SettingsOwed { .. } => expect(facts, |server| {
+            server.settings = Settings::default();
+        }),
         Drift::Collations(_) => expect(facts, |server| {
             server.outdated_collations = Some(Vec::new());
         }),
@@ -84,8 +89,10 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         | Drift::Unusable { .. }
         | Drift::Masked { .. }
         | Drift::Failed { .. }
+        | Drift::SettingsWrong { .. }
         | Drift::DataHeld { .. }
         | Drift::DataFull { .. }
+        | Drift::SchemaFileChanged { .. }
         | Drift::RulesBroken { .. } => {}
     }
     expect_database(facts);
@@ -125,6 +132,7 @@ fn as_declared(declared: &Postgres) -> Server {
         name: table.name.clone(),
         owner: declared.role.clone(),
         columns: table.columns.iter().map(ObservedColumn::from).collect(),
+        ..ObservedTable::default()
     };
     Server {
         version: 0,
@@ -136,10 +144,12 @@ fn as_declared(declared: &Postgres) -> Server {
             superuser: false,
             stored: Some(Stored::Scram),
         }),
+        settings: Settings::default(),
         outdated_collations: Some(Vec::new()),
         database: Some(Database {
             owner: declared.role.clone(),
         }),
         tables: Some(declared.tables.iter().map(table).collect()),
+        applied: None,
     }
 }

@@ -1,0 +1,81 @@
+//! What is put in place of a unit or of Docker's settings was verified on the box before.
+
+use std::fs;
+
+use dwenv::target::sandbox::Suite;
+
+use crate::workbox::Workbox;
+
+const UNIT: &str = "/etc/systemd/system/docker-workshop.service";
+
+#[test]
+fn a_unit_that_systemd_would_not_take_is_not_put_in_place() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let rows = it.rows();
+    let state = format!(
+        "sha256sum {UNIT}; ls -A /etc/systemd/system; ls -d /run/dwenv-check* 2>&1; \
+         systemctl show -p MainPID,NRestarts docker-workshop"
+    );
+    let before = it.run(&format!("{state} || true"));
+    it.declare("[server]\nunit_file = \"workshop.service\"\n");
+    let write = |text: &str| {
+        fs::write(it.folder().join("workshop.service"), text).expect("the author's unit");
+    };
+    let good = dwenv::workshop::Workshop::builtin()
+        .expect("the declaration inside")
+        .server
+        .unit_file
+        .content;
+    let line = |words: &str| good.lines().position(|it| it == words).expect("a line") + 1;
+    let restart = line("Restart=on-failure");
+    for (broken, said) in [
+        // systemd would leave out the line, or the whole unit.
+        (
+            good.replace("Restart=on-failure", "Restart=sometimes"),
+            format!("docker-workshop.service:{restart}: Failed to parse"),
+        ),
+        (
+            good.replace("[Service]", "[Service"),
+            format!(
+                "docker-workshop.service:{}: Invalid section header",
+                line("[Service]")
+            ),
+        ),
+        (
+            good.replace("/usr/bin/python3", "/usr/bin/python9"),
+            "Command /usr/bin/python9 is not executable".to_owned(),
+        ),
+    ] {
+        write(&broken);
+        it.provision()
+            .exit(1)
+            .says(&format!(
+                "{UNIT} is left as it is, because the new one is wrong"
+            ))
+            .says(&said);
+        assert_eq!(it.run(&format!("{state} || true")), before);
+        assert_eq!(it.rows(), rows);
+    }
+    // A key that only a newer systemd knows does no harm.
+    write(&good.replace("UMask=0077", "UMask=0077\nOfTomorrow=yes"));
+    it.provision().exit(0);
+    assert_eq!(it.run(&format!("grep -c OfTomorrow {UNIT}")), "1");
+    it.doctor().ready();
+}
+
+#[test]
+fn docker_settings_that_its_daemon_would_not_take_are_not_put_in_place() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    // Somebody's own, which the daemon that runs has not read yet.
+    let settings = "{\"no-such-setting\": true}";
+    it.run(&format!(
+        "sudo mkdir -p /etc/docker; echo '{settings}' | sudo tee /etc/docker/daemon.json >/dev/null"
+    ));
+    it.declare("[network]\nregistry_mirrors = [\"http://127.0.0.1:5000\"]\n");
+    it.provision()
+        .exit(1)
+        .says("/etc/docker/daemon.json is left as it is, because the new one is wrong")
+        .says("no-such-setting");
+    assert_eq!(it.run("cat /etc/docker/daemon.json"), settings);
+    assert_eq!(it.run("systemctl is-active docker"), "active");
+}
