@@ -43,8 +43,15 @@ pub async fn over(
         ..Records::default()
     };
     let shell = ask_shell(transport.as_ref(), probes, sudo, until);
-    let others = probes
-        .iter()
+    // Channels open one after the other: whoever has most to say to the box begins.
+    let mut others: Vec<&Probe> = probes.iter().collect();
+    others.sort_by_key(|probe| match probe.question {
+        Question::SqlLogin { .. } | Question::Sql { .. } => 0,
+        Question::Docker { .. } => 1,
+        _ => 2,
+    });
+    let others = others
+        .into_iter()
         .filter_map(|probe| ask_service(&transport, probe, ways, until));
     let (shell, others) = tokio::join!(shell, futures_util::future::join_all(others));
     records.taken_at = shell.taken_at.unwrap_or(records.taken_at);
@@ -64,7 +71,9 @@ fn ask_service<'a>(
     let id = probe.id.as_ref();
     let deadline = probe.deadline.min(left(until));
     Some(match &probe.question {
-        Question::Docker => Box::pin(timed(id, deadline, services::docker(transport))),
+        Question::Docker { images } => {
+            Box::pin(timed(id, deadline, services::docker(transport, *images)))
+        }
         Question::SqlLogin {
             port,
             role,
@@ -282,7 +291,7 @@ mod tests {
             Ok(ours)
         });
         let mut probes = RoleLogin::probes(&Workshop::builtin().unwrap());
-        let usual = Probe::new("usual", Question::Docker).deadline;
+        let usual = Probe::new("usual", Question::Docker { images: false }).deadline;
         assert!(probes[0].deadline < usual);
         probes[0].deadline = Duration::from_millis(1);
         let records = over(

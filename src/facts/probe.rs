@@ -27,7 +27,10 @@ pub enum Question {
     /// A fragment of POSIX sh that needs root. `$1` and `$2` as above.
     Root(String),
     /// Docker's API, over the session, with the login user's rights.
-    Docker,
+    Docker {
+        /// Whether it is to list its images too.
+        images: bool,
+    },
     /// A login to PostgreSQL at the box's own loopback address, over the session.
     SqlLogin {
         port: u16,

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use bollard::models::SystemVersion;
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
-use bollard::{BollardRequest, Docker};
-use http_body_util::{BodyExt, Empty};
+use bollard::{BollardRequest, ClientVersion, Docker, body_full};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,7 +35,7 @@ pub struct Api {
     pub api_version: String,
     #[serde(default)]
     pub min_api_version: String,
-    /// References of all images, by tag and by digest, such as `python:3-slim`.
+    /// References of all images, by tag and by digest, such as `python:3-slim`; none where none are declared.
     pub images: Vec<String>,
     /// Running containers.
     pub containers: Vec<Container>,
@@ -66,13 +70,17 @@ impl Answer {
     }
 }
 
-/// Docker's API, behind the box's socket.
+/// Docker's API, behind the box's socket, and what it says of itself.
 ///
 /// # Errors
 /// When the login user may not use the socket, or nobody listens there.
-pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<Docker> {
+pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<(Docker, SystemVersion)> {
     let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
-    let sender = http_client(tunnel).await?;
+    let mut sender = http_client(tunnel).await?;
+    // Asked here and not by bollard, which keeps the answer to itself: another would cost a round trip.
+    let version = docker_version(&mut sender, body_full(Bytes::new())).await?;
+    let spoken = spoken_version(&version)
+        .ok_or_else(|| Error::failed("Docker does not say which API it speaks"))?;
     let sender = Arc::new(tokio::sync::Mutex::new(sender));
     let send = move |request: BollardRequest| {
         let sender = sender.clone();
@@ -82,20 +90,56 @@ pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<Docker> {
             if let Some(path) = head.uri.path_and_query() {
                 head.uri = path.as_str().parse().unwrap_or(head.uri);
             }
-            let host = hyper::header::HeaderValue::from_static("docker");
-            head.headers.insert(hyper::header::HOST, host);
+            head.headers
+                .insert(HOST, HeaderValue::from_static("docker"));
             let mut sender = sender.lock().await;
             sender.ready().await?;
             let response = sender.send_request(BollardRequest::from_parts(head, body));
             response.await.map_err(bollard::errors::Error::from)
         })
     };
-    let version = bollard::API_DEFAULT_VERSION;
-    Docker::connect_with_custom_transport(send, Some("http://docker"), DOCKER_TIMEOUT, version)
-        .map_err(docker_error)?
-        .negotiate_version()
+    let address = Some("http://docker");
+    let docker = Docker::connect_with_custom_transport(send, address, DOCKER_TIMEOUT, &spoken);
+    Ok((docker.map_err(docker_error)?, version))
+}
+
+async fn docker_version<B>(sender: &mut SendRequest<B>, nothing: B) -> Result<SystemVersion>
+where
+    B: hyper::body::Body + 'static,
+{
+    let mut request = Request::new(nothing);
+    *request.uri_mut() = Uri::from_static("/version");
+    request
+        .headers_mut()
+        .insert(HOST, HeaderValue::from_static("docker"));
+    let strange = || Error::failed("Docker's API did not answer as it should");
+    let response = sender
+        .send_request(request)
         .await
-        .map_err(docker_error)
+        .map_err(|error| strange().because(error))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LONGEST_ANSWER);
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| strange().because(error))?
+        .to_bytes();
+    if !status.is_success() {
+        let said = String::from_utf8_lossy(&body);
+        return Err(Error::failed(format!("Docker answered {status}")).because(said.trim()));
+    }
+    serde_json::from_slice(&body).map_err(|error| strange().because(error))
+}
+
+/// The newest version of the API that both sides know.
+fn spoken_version(version: &SystemVersion) -> Option<ClientVersion> {
+    let (major, minor) = version.api_version.as_deref()?.split_once('.')?;
+    let theirs = ClientVersion {
+        major_version: major.parse().ok()?,
+        minor_version: minor.parse().ok()?,
+    };
+    let ours = *bollard::API_DEFAULT_VERSION;
+    Some(if theirs < ours { theirs } else { ours })
 }
 
 /// Says what Docker's API answered, for the reader.
@@ -128,21 +172,28 @@ where
     Ok(sender)
 }
 
-/// Version, images and containers, as [`Api`].
-pub async fn docker(transport: Arc<dyn Transport>) -> Record {
-    let docker = match connect_docker(transport).await {
+/// Version, containers, and `with_images` images, as [`Api`].
+pub async fn docker(transport: Arc<dyn Transport>, with_images: bool) -> Record {
+    let (docker, version) = match connect_docker(transport).await {
         Ok(docker) => docker,
         Err(error) => return unanswered(&error),
     };
-    match ask_docker(&docker).await {
+    match ask_docker(&docker, version, with_images).await {
         Ok(api) => json_record(&api),
         Err(error) => unanswered(&docker_error(error)),
     }
 }
 
-async fn ask_docker(docker: &Docker) -> Result<Api, bollard::errors::Error> {
-    let version = docker.version().await?;
-    let images = docker.list_images(None::<ListImagesOptions>).await?;
+async fn ask_docker(
+    docker: &Docker,
+    version: SystemVersion,
+    with_images: bool,
+) -> Result<Api, bollard::errors::Error> {
+    let images = if with_images {
+        docker.list_images(None::<ListImagesOptions>).await?
+    } else {
+        Vec::new()
+    };
     let containers = docker
         .list_containers(None::<ListContainersOptions>)
         .await?;

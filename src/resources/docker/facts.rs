@@ -18,8 +18,9 @@ impl DockerApi {
 }
 
 impl Fact for DockerApi {
-    fn probes(_: &Workshop) -> Vec<Probe> {
-        vec![Probe::new(Self::PROBE, Question::Docker)]
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
+        let images = !workshop.docker.images.is_empty();
+        vec![Probe::new(Self::PROBE, Question::Docker { images })]
     }
 
     fn observe(records: &Records) -> Observed<Self> {
