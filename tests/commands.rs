@@ -9,5 +9,6 @@ mod commands {
     mod laptop;
     mod place;
     mod programs;
+    mod room;
     mod targets;
 }

@@ -3,6 +3,8 @@
 
 #[path = "support/cutter.rs"]
 mod cutter;
+#[path = "support/debian_root.rs"]
+mod debian_root;
 #[path = "support/json_schema.rs"]
 mod json_schema;
 #[path = "support/sandbox.rs"]
@@ -17,6 +19,8 @@ mod workbox;
 
 #[path = "e2e/authors.rs"]
 mod authors;
+#[path = "e2e/compose.rs"]
+mod compose;
 #[path = "e2e/cut.rs"]
 mod cut;
 #[path = "e2e/deep.rs"]
@@ -55,3 +59,5 @@ mod units;
 mod venue_network;
 #[path = "e2e/visible.rs"]
 mod visible;
+#[path = "e2e/warnings.rs"]
+mod warnings;

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use dwenv::doctor;
-use dwenv::doctor::report::{Finding, Status};
+use dwenv::doctor::report::{Finding, Report, Status};
+use dwenv::doctor::share;
 use dwenv::facts::laptop::laptop_of;
-use dwenv::facts::{Facts, Records};
+use dwenv::facts::{Facts, Record, RecordStatus, Records};
 use dwenv::resources::{self, Context};
 use dwenv::target::Provider;
 use dwenv::target::laptop::Os;
@@ -220,4 +221,106 @@ fn only_the_laptop_is_judged_before_the_day_and_only_for_vagrant() {
             );
         }
     }
+}
+
+/// Everything that a laptop may say of somebody, in every answer and every reason.
+#[test]
+fn what_is_shared_of_a_laptop_names_nobody() {
+    const CANARIES: &[&str] = &[
+        "canaryuser",
+        "canary-host.example.org",
+        "10.66.77.88",
+        "fd66:77::88",
+        "08:00:27:ca:4a:12",
+        "08-00-27-CA-4A-12",
+        "canaryvalue",
+    ];
+    let canaries = concat!(
+        r"C:\Users\canaryuser /home/canaryuser/x /Users/canaryuser canary-host.example.org 10.66.77.88 ",
+        "fd66:77::88 08:00:27:ca:4a:12 08-00-27-CA-4A-12 HTTP_PROXY=http://canaryvalue@canary-host.example.org:3128"
+    );
+    let workshop = Workshop::builtin().unwrap();
+    let provider = Provider::Vagrant("virtualbox".to_owned());
+    let faults = laptops::faults();
+    let of_fault = |(name, fault): (&String, &laptops::Fault)| {
+        // What has the fault is what is told of.
+        let probes = fault.set.keys().chain(fault.replace.keys());
+        let probes: Vec<String> = probes.cloned().collect();
+        (fault.records(name), fault.before, probes)
+    };
+    let of_well = |name: &&str| {
+        let records = laptops::healthy(name);
+        let probes: Vec<String> = records.records.keys().cloned().collect();
+        (records, true, probes)
+    };
+    let mut told_somewhere = 0;
+    let well = laptops::HEALTHY.iter().map(of_well);
+    for (base, before, probes) in faults.iter().map(of_fault).chain(well) {
+        for probe in &probes {
+            let mut changed: Vec<Record> = Vec::new();
+            let whole = &base.records[probe];
+            // As one more line, and in the place of each text that the answer holds.
+            changed.push(Record {
+                output: format!("{}\n{canaries}", whole.output),
+                ..whole.clone()
+            });
+            changed.push(Record::refused(canaries));
+            changed.push(Record {
+                status: RecordStatus::Done(1),
+                output: canaries.to_owned(),
+                duration_ms: 0,
+            });
+            changed.extend(with_each_text_replaced(&whole.output, canaries));
+            for record in changed {
+                let mut records = base.clone();
+                records.insert(probe, record);
+                let context = Context {
+                    workshop: &workshop,
+                    provider: &provider,
+                    target: "vagrant",
+                    laptop: laptop_of(&base),
+                    before,
+                    deep: base.deep,
+                };
+                let findings = doctor::judge(context, &Facts::new(records));
+                let report = Report::new(context.target, findings);
+                let open = serde_json::to_string(&report).unwrap();
+                let shared = serde_json::to_string(&share::shareable(&report, context)).unwrap();
+                for canary in CANARIES {
+                    told_somewhere += usize::from(open.contains(canary));
+                    assert!(!shared.contains(canary), "{probe}: {canary}\n{shared}");
+                }
+            }
+        }
+    }
+    assert!(told_somewhere > 100, "{told_somewhere}");
+}
+
+/// An answer in JSON with each of its texts by turns replaced.
+fn with_each_text_replaced(output: &str, by: &str) -> Vec<Record> {
+    fn texts<'a>(value: &'a mut serde_json::Value, found: &mut Vec<&'a mut String>) {
+        match value {
+            serde_json::Value::String(text) => found.push(text),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| texts(item, found)),
+            serde_json::Value::Object(entries) => {
+                entries.values_mut().for_each(|entry| texts(entry, found));
+            }
+            _ => {}
+        }
+    }
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(output) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    texts(&mut value, &mut found);
+    let count = found.len();
+    (0..count)
+        .map(|index| {
+            let mut value: serde_json::Value = serde_json::from_str(output).unwrap();
+            let mut found = Vec::new();
+            texts(&mut value, &mut found);
+            by.clone_into(found[index]);
+            Record::done(value.to_string())
+        })
+        .collect()
 }

@@ -7,9 +7,11 @@ mod laptops;
 
 mod resources {
     pub mod case;
+    mod combined;
     mod declared;
     mod properties;
     mod robust;
+    mod rows;
     mod secrets;
     mod told;
     mod values;

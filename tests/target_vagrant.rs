@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use dwenv::events::Events;
-use dwenv::target::{Reach, Vagrant};
+use dwenv::target::{self, Provider, Reach, Target, Vagrant};
 use dwenv::transport::endpoint::HostKeyPolicy;
 
 /// A `vagrant` that answers for one VirtualBox machine and counts how often it is asked.
@@ -108,4 +108,33 @@ async fn a_virtualbox_machine_is_asked_for_once_until_it_changes() {
         located().await;
         assert_eq!(asked(), 4 + 2 * number, "{what}");
     }
+}
+
+#[test]
+fn who_made_a_machine_is_known_without_vagrant() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("Vagrantfile"), "").unwrap();
+    let makes = |machine: Option<&str>| {
+        let machine = machine.map(str::to_owned);
+        match target::usual_provider(&Target::Vagrant { machine }, folder.path()) {
+            Provider::Vagrant(provider) => provider,
+            other => panic!("{other:?}"),
+        }
+    };
+    let make = |name: &str, provider: &str, id: &str| {
+        let data = folder
+            .path()
+            .join(format!(".vagrant/machines/{name}/{provider}"));
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("id"), id).unwrap();
+    };
+    assert_eq!(makes(None), "virtualbox");
+    make("one", "docker", "7f");
+    // Vagrant leaves folders of what it was asked about and did not make.
+    fs::create_dir_all(folder.path().join(".vagrant/machines/one/virtualbox")).unwrap();
+    assert_eq!(makes(None), "docker");
+    make("two", "libvirt", "8a");
+    assert_eq!(makes(None), "virtualbox");
+    assert_eq!(makes(Some("two")), "libvirt");
+    assert_eq!(makes(Some("three")), "virtualbox");
 }

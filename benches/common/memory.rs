@@ -9,6 +9,7 @@ use std::time::Duration;
 pub fn peak(command: &mut Command) -> u64 {
     let mut child = command
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
     let file = format!("/proc/{}/status", child.id());

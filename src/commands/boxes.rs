@@ -92,7 +92,7 @@ impl<'a> Remote<'a> {
             );
             let late = Error::new(ErrorKind::Unreachable, late)
                 .hint("Give it longer: `dwenv doctor --deadline 2m`");
-            let provider = target::usual_provider(target);
+            let provider = target::usual_provider(target, &environment.folder);
             Self::of(environment, workshop, target, provider, Err(late))
         });
         remote.until = Some(until);
@@ -111,7 +111,7 @@ impl<'a> Remote<'a> {
         let asking = target::provider(target, &environment.folder);
         let provider = tokio::time::timeout(for_finding(deadline), asking)
             .await
-            .unwrap_or_else(|_| target::usual_provider(target));
+            .unwrap_or_else(|_| target::usual_provider(target, &environment.folder));
         let found = Err(Error::new(
             ErrorKind::Unreachable,
             format!("{target} was not looked for"),

@@ -166,6 +166,7 @@ mod tests {
         wrong.offer(&Step {
             checks: vec!["box.postgres.running".to_owned()],
             change,
+            is_essential: true,
             packages: None,
         })
     }

@@ -53,8 +53,14 @@ impl Selection {
 
     #[must_use]
     pub fn holds(&self, id: &str) -> bool {
-        let covered = |words: &[String]| words.iter().any(|word| covers(word, id));
-        (self.only.is_empty() || covered(&self.only)) && !covered(&self.skip)
+        let only = || self.only.iter().any(|word| covers(word, id));
+        (self.only.is_empty() || only()) && !self.skips(id)
+    }
+
+    /// Whether `--skip` names it: nobody wants to know of it, nor why it fails.
+    #[must_use]
+    pub fn skips(&self, id: &str) -> bool {
+        self.skip.iter().any(|word| covers(word, id))
     }
 
     /// What is told of all findings.

@@ -158,4 +158,111 @@ mod tests {
         assert!(parser.buffer.len() < 64);
         assert_eq!(ids(&parser.push(b"\nMARK a 0 0 1\nz")), ["a"]);
     }
+
+    mod fuzzed {
+        use proptest::prelude::*;
+        use proptest::test_runner::FileFailurePersistence;
+
+        use super::*;
+
+        /// What once was a fault stays a test.
+        const REGRESSIONS: &str = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/frames.proptest-regressions"
+        );
+
+        fn config() -> ProptestConfig {
+            ProptestConfig {
+                cases: 256,
+                failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
+                ..ProptestConfig::default()
+            }
+        }
+
+        /// Noise, or an answer: its id, status, time and body.
+        #[derive(Clone, Debug)]
+        enum Piece {
+            Noise(Vec<u8>),
+            Answer(String, i32, u64, Vec<u8>),
+        }
+
+        fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+            // What headers are made of comes more often than chance has it.
+            let likely = prop::sample::select(b"MARK 0123456789-\n\r\0".to_vec());
+            prop::collection::vec(prop_oneof![any::<u8>(), likely], 0..most)
+        }
+
+        fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+            let answer = ("[a-z_.0-9]{1,20}", any::<i32>(), any::<u64>(), bytes(200));
+            let piece = prop_oneof![
+                bytes(100).prop_map(Piece::Noise),
+                answer
+                    .prop_map(|(id, status, millis, body)| Piece::Answer(id, status, millis, body)),
+            ];
+            prop::collection::vec(piece, 0..8)
+        }
+
+        fn stream(pieces: &[Piece]) -> Vec<u8> {
+            let mut stream = Vec::new();
+            for piece in pieces {
+                match piece {
+                    // Nobody else knows the mark.
+                    Piece::Noise(noise) => {
+                        stream.extend(noise.iter().filter(|byte| **byte != b'K'));
+                        stream.push(b'\n');
+                    }
+                    Piece::Answer(id, status, millis, body) => {
+                        let head = format!("\nMARK {id} {status} {millis} {}\n", body.len());
+                        stream.extend(head.bytes());
+                        stream.extend(body);
+                    }
+                }
+            }
+            stream
+        }
+
+        fn parsed(stream: &[u8], size: usize) -> Vec<Frame> {
+            let mut parser = FrameParser::new("MARK");
+            let parts = stream.chunks(size);
+            parts.flat_map(|part| parser.push(part)).collect()
+        }
+
+        proptest! {
+            #![proptest_config(config())]
+
+            #[test]
+            fn every_answer_comes_out_whole_and_nothing_else(pieces in pieces(), size in 1..300usize) {
+                let frames = parsed(&stream(&pieces), size);
+                let told = frames.into_iter().map(|frame| (frame.id, frame.status, frame.millis, frame.body));
+                let said = pieces.into_iter().filter_map(|piece| match piece {
+                    Piece::Answer(id, status, millis, body) => Some((id, status, millis, body)),
+                    Piece::Noise(_) => None,
+                });
+                prop_assert_eq!(told.collect::<Vec<_>>(), said.collect::<Vec<_>>());
+            }
+
+            #[test]
+            fn a_stream_that_was_cut_or_changed_is_no_fault(
+                pieces in pieces(),
+                (at, length, with) in (any::<prop::sample::Index>(), 0..50usize, bytes(50)),
+                size in 1..300usize,
+            ) {
+                let mut stream = stream(&pieces);
+                stream.extend(b"\nMARK last 0 0 0\n");
+                let begin = at.index(stream.len());
+                let end = (begin + length).min(stream.len());
+                stream.splice(begin..end, with);
+                let frames = parsed(&stream, size);
+                let mut before = 0;
+                for frame in &frames {
+                    // Each is a part of the stream, behind the one before.
+                    let end = usize::try_from(frame.end).unwrap();
+                    prop_assert!(before + frame.body.len() < end && end <= stream.len());
+                    prop_assert!(stream[..end].ends_with(&frame.body));
+                    before = end;
+                }
+                prop_assert_eq!(frames, parsed(&stream, stream.len().max(1)));
+            }
+        }
+    }
 }

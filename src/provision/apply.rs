@@ -43,15 +43,15 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Whether the run ended before its end: a step failed on which others stand.
     #[must_use]
-    pub fn failed(&self) -> bool {
-        self.statuses
-            .iter()
-            .any(|status| *status != ChangeStatus::Done)
+    pub fn broken_off(&self, steps: &[Step]) -> bool {
+        let mut all = steps.iter().zip(&self.statuses);
+        all.any(|(step, status)| step.is_essential && *status != ChangeStatus::Done)
     }
 }
 
-/// Runs every step that is a script, stopping at the first that fails.
+/// Runs every step that is a script, stopping at the first that fails and on which others may stand.
 ///
 /// # Errors
 /// When another run holds the box, when the person stopped the run, or when the box could not be reached again:

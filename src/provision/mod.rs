@@ -7,7 +7,6 @@ mod pull;
 mod script;
 mod teller;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use crate::resources::system::Login;
 use crate::resources::{Context, transaction};
 use crate::transport::Transport;
 use apply::Applied;
-use outcome::{Foreseen, Outcome, PlannedChange};
+use outcome::{ChangeStatus, Foreseen, Outcome, PlannedChange};
 use plan::{Plans, Step};
 use script::Manner;
 
@@ -88,20 +87,17 @@ pub async fn run(
 ) -> Result<Provisioned> {
     let mut transport = target.connect().await?;
     let mut outcome = Outcome::new(context.target);
-    let mut tried: HashSet<String> = HashSet::new();
+    let mut tried = Tried::default();
     let mut rounds = 0;
     while rounds < ROUNDS {
         let records = target.probe(transport.clone()).await;
         let mut plans = plan::plan(context, &Facts::new(records.clone()));
         let facts = Facts::new(records);
         outcome.unchanged.clone_from(&plans.unchanged);
-        outcome.remaining = plans
-            .steps
-            .iter()
-            .flat_map(|step| step.checks.clone())
-            .collect();
-        let news = outcome.remaining.iter().any(|check| !tried.contains(check));
-        if plans.steps.is_empty() || !news {
+        // What failed and kept nothing from going on is told already, and not tried again.
+        plans.steps.retain(|step| !tried.failed(step));
+        outcome.remaining = checks(&plans);
+        if !tried.are_news(&plans.steps) {
             outcome.applied = true;
             return Ok(Provisioned {
                 outcome,
@@ -139,10 +135,10 @@ pub async fn run(
             continue;
         }
         rounds += 1;
-        tried.extend(outcome.remaining.iter().cloned());
-        let failed = applied.failed();
+        tried.add(&plans.steps, &applied);
+        let broken_off = applied.broken_off(&plans.steps);
         outcome.add(&plans, applied);
-        if failed {
+        if broken_off {
             outcome.applied = true;
             outcome.remaining.clear();
             return Ok(Provisioned {
@@ -153,20 +149,46 @@ pub async fn run(
         }
     }
     let records = target.probe(transport.clone()).await;
-    let left = plan::plan(context, &Facts::new(records.clone()));
+    let mut left = plan::plan(context, &Facts::new(records.clone()));
+    left.steps.retain(|step| !tried.failed(step));
     outcome.applied = true;
+    outcome.remaining = checks(&left);
     outcome.unchanged = left.unchanged;
-    outcome.remaining = left
-        .steps
-        .into_iter()
-        .flat_map(|step| step.checks)
-        .collect();
     let facts = Facts::new(records);
     Ok(Provisioned {
         outcome,
         facts,
         transport,
     })
+}
+
+/// The steps of the rounds before. A check may have drifted in two ways, of which the second is seen only when
+/// the first is mended: so a step is known by what it does, not by its checks.
+#[derive(Default)]
+struct Tried(Vec<(Step, ChangeStatus)>);
+
+impl Tried {
+    fn are_news(&self, steps: &[Step]) -> bool {
+        let known = |step: &Step| self.0.iter().any(|(tried, _)| tried.is_like(step));
+        steps.iter().any(|step| !known(step))
+    }
+
+    fn failed(&self, step: &Step) -> bool {
+        let is_it = |(tried, status): &(Step, ChangeStatus)| {
+            matches!(status, ChangeStatus::Failed(_)) && tried.is_like(step)
+        };
+        self.0.iter().any(is_it)
+    }
+
+    fn add(&mut self, steps: &[Step], applied: &Applied) {
+        let statuses = applied.statuses.iter().cloned();
+        self.0.extend(steps.iter().cloned().zip(statuses));
+    }
+}
+
+fn checks(plans: &Plans) -> Vec<String> {
+    let checks = plans.steps.iter().flat_map(|step| step.checks.clone());
+    checks.collect()
 }
 
 /// Asks what apt would do for the packages that are to be installed.
@@ -210,7 +232,7 @@ async fn apply(
     let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
     let transport = target.connect().await.map_err(|error| {
-        let done = |status: &&outcome::ChangeStatus| **status == outcome::ChangeStatus::Done;
+        let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
         let made = applied.statuses.iter().filter(done).count();
         let all = applied.statuses.len();
         Error {
@@ -221,9 +243,10 @@ async fn apply(
             ..error
         }
     })?;
-    let failed =
-        |status: &outcome::ChangeStatus| matches!(status, outcome::ChangeStatus::Failed(_));
-    if !applied.waited && !applied.statuses.iter().any(failed) {
+    let failed = |(step, status): (&Step, &ChangeStatus)| {
+        step.is_essential && matches!(status, ChangeStatus::Failed(_))
+    };
+    if !applied.waited && !plans.steps.iter().zip(&applied.statuses).any(failed) {
         apply::pulls(&transport, &plans.steps, events, &mut applied).await;
     }
     Ok((applied, transport))

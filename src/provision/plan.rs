@@ -22,11 +22,25 @@ pub struct Plans {
 pub struct Step {
     pub checks: Vec<String>,
     pub change: Change,
+    /// Whether others may stand on it. A step that serves warnings alone holds nothing up where it fails.
+    pub is_essential: bool,
     /// What is known of the packages that it installs, where that was asked.
     pub packages: Option<Foreseen>,
 }
 
 impl Step {
+    /// Whether both do the same. (A verifier of a password is another each time: its step is known by the rest.)
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.change, &other.change);
+        ours.title == theirs.title
+            && ours.differences == theirs.differences
+            && match (&ours.action, &theirs.action) {
+                (Action::Script(ours), Action::Script(theirs)) => ours.sh == theirs.sh,
+                (ours, theirs) => ours == theirs,
+            }
+    }
+
     #[must_use]
     pub fn shown(&self) -> PlannedChange {
         PlannedChange {
@@ -63,38 +77,55 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             blocked.insert(check.id);
             continue;
         }
-        let (status, seen) = match check.judge(context, facts) {
-            State::Drifted(judgement) => (judgement.status, judgement.summary),
-            State::Unknown(reason) => (Status::Unknown, reason),
-            State::AsDeclared(_) | State::Nothing => continue,
-        };
-        // What the author wants to be as it is needs no mending, and keeps nothing else from being done.
-        let ignored = doctor::ignored(context.workshop, check.id, today);
-        if let Some(ignored) = ignored.filter(|ignored| !ignored.expired) {
-            plans.unchanged.push(Unchanged {
-                check: check.id.to_owned(),
-                reason: format!("{seen}. It is ignored: {}", ignored.reason),
-                status: Status::Warn,
-            });
-            continue;
-        }
-        let reasons = resources::explained_by(&check, status);
-        if reasons.iter().any(|reason| blocked.contains(reason)) {
-            blocked.insert(check.id);
-            continue;
-        }
-        let leave = |reason: String| Unchanged {
-            check: check.id.to_owned(),
-            reason,
-            status,
-        };
-        match check.plan(context, facts) {
-            State::AsDeclared(_) | State::Nothing => {}
-            State::Drifted(Plan::Change(change)) => plans.add(check.id, change),
-            State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {
-                plans.unchanged.push(leave(reason));
-                if status != Status::Warn {
-                    blocked.insert(check.id);
+        let mut planned: Option<Step> = None;
+        // Where the change for one drift is predicted, a second one of the same check may be seen.
+        loop {
+            let (status, seen) = match check.judge(context, facts) {
+                State::Drifted(judgement) => (judgement.status, judgement.summary),
+                State::Unknown(reason) => (Status::Unknown, reason),
+                State::AsDeclared(_) | State::Nothing => break,
+            };
+            // What the author wants to be as it is needs no mending, and keeps nothing else from being done.
+            let ignored = doctor::ignored(context.workshop, check.id, today);
+            if let Some(ignored) = ignored.filter(|ignored| !ignored.expired) {
+                plans.unchanged.push(Unchanged {
+                    check: check.id.to_owned(),
+                    reason: format!("{seen}. It is ignored: {}", ignored.reason),
+                    status: Status::Warn,
+                });
+                break;
+            }
+            let reasons = resources::explained_by(&check, status);
+            if reasons.iter().any(|reason| blocked.contains(reason)) {
+                blocked.insert(check.id);
+                break;
+            }
+            match check.plan(context, facts) {
+                State::AsDeclared(_) | State::Nothing => break,
+                State::Drifted(Plan::Change(change)) => {
+                    let step = Step {
+                        checks: vec![check.id.to_owned()],
+                        change,
+                        is_essential: status != Status::Warn,
+                        packages: None,
+                    };
+                    // What is not predicted is looked at when it is done.
+                    if planned.is_some_and(|before| before.is_like(&step)) {
+                        break;
+                    }
+                    planned = Some(step.clone());
+                    plans.add(step);
+                }
+                State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {
+                    plans.unchanged.push(Unchanged {
+                        check: check.id.to_owned(),
+                        reason,
+                        status,
+                    });
+                    if status != Status::Warn {
+                        blocked.insert(check.id);
+                    }
+                    break;
                 }
             }
         }
@@ -105,27 +136,28 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
 impl Plans {
     /// Adds a change. Packages go into the transaction that is already planned, if there is one: one run
     /// of apt is faster than several, and none is needed before the first of them.
-    fn add(&mut self, check: &str, change: Change) {
+    fn add(&mut self, added: Step) {
         let transaction = self
             .steps
             .iter_mut()
-            .find_map(|step| match &mut step.change.action {
-                Action::Install(install) => {
-                    Some((&mut step.checks, &mut step.change.title, install))
-                }
-                _ => None,
-            });
-        match (transaction, &change.action) {
-            (Some((checks, title, known)), Action::Install(install)) => {
-                known.packages.extend(install.packages.iter().cloned());
-                known.settings.extend(install.settings.clone());
-                checks.push(check.to_owned());
-                *title = known.title();
+            .find(|step| matches!(step.change.action, Action::Install(_)));
+        let Some(step) = transaction else {
+            return self.steps.push(added);
+        };
+        match (&mut step.change.action, added.change.action) {
+            (Action::Install(known), Action::Install(install)) => {
+                known.packages.extend(install.packages);
+                known.settings.extend(install.settings);
+                step.change.title = known.title();
+                step.checks.extend(added.checks);
+                step.is_essential |= added.is_essential;
             }
-            _ => self.steps.push(Step {
-                checks: vec![check.to_owned()],
-                change,
-                packages: None,
+            (_, action) => self.steps.push(Step {
+                change: Change {
+                    action,
+                    ..added.change
+                },
+                ..added
             }),
         }
     }

@@ -46,7 +46,7 @@ pub mod said {
     pub const STOPPED: &str = "stopped";
     /// Nobody gave a step the secret that it needs.
     pub const UNANSWERED: &str = "unanswered";
-    /// Every step was made, or one failed.
+    /// Every step was made, or one failed on which others stand.
     pub const ENDED: &str = "ended";
 }
 
@@ -73,7 +73,7 @@ const FRAME: &str = r#"frame() { printf '\n%s %s %s 0 %s\n%s' "$mark" "$1" "$2" 
 
 /// What the unit runs. Its output is a file that only it writes to.
 const STEPS: &str = r#"
-step() { # NUMBER TITLE SCRIPT SECRET_LENGTH
+step() { # NUMBER TITLE SCRIPT SECRET_LENGTH WHERE_IT_FAILS
   if [ -e "$run/stop" ]; then frame stopped 0 ''; exit 0; fi
   printf '%s' "$2" >"$run/current"
   frame "$1.begin" 0 "$2"
@@ -110,7 +110,7 @@ step() { # NUMBER TITLE SCRIPT SECRET_LENGTH
     done
     frame "$1.end" "$status" ''
     exit "$status"
-  } || finish
+  } || $5
 }
 finish() { : >"$lock"; frame ended 0 ''; exit 0; }
 
@@ -159,7 +159,6 @@ const TOLD: &[&str] = &[
     "sysctl",
     "systemctl",
     "timedatectl",
-    "update-ca-certificates",
     "usermod",
 ];
 
@@ -250,9 +249,10 @@ pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Progra
         let stdin = script.stdin.reveal().as_bytes();
         let asked_for = if script.holds_secret { stdin.len() } else { 0 };
         program.push_str(&format!(
-            "step {number} {} {} {asked_for}\n",
+            "step {number} {} {} {asked_for} {}\n",
             quote::sh(&step.change.title),
             quote::sh(&format!("{}{}", telling(mark), script.sh)),
+            if step.is_essential { "finish" } else { ":" },
         ));
         if script.holds_secret {
             take.push_str(&format!("mkfifo \"$run/stdin.{number}\"\n"));
@@ -351,6 +351,32 @@ mod tests {
             )
         );
         assert_eq!(status, Some(1));
+    }
+
+    /// `command -v` would find the other name, be the program there or not.
+    #[test]
+    fn no_script_asks_whether_a_told_program_is_there() {
+        let asks = regex::Regex::new(r#"(?:command -v |need_script\(")([\w-]+)"#).unwrap();
+        let mut folders = vec![std::path::PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/resources"
+        ))];
+        let mut asked = std::collections::BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let source = std::fs::read_to_string(path).unwrap();
+                asked.extend(asks.captures_iter(&source).map(|found| found[1].to_owned()));
+            }
+        }
+        assert!(asked.contains("update-ca-certificates") && asked.contains("locale-gen"));
+        for name in TOLD {
+            assert!(!asked.contains(*name), "{name}");
+        }
     }
 
     #[test]

@@ -126,12 +126,14 @@ impl<'a> Teller<'a> {
     /// # Errors
     /// When the run said that it ended, and not what became of its steps.
     pub fn ended(self) -> Result<Applied> {
-        let failed = |status: &ChangeStatus| matches!(status, ChangeStatus::Failed(_));
-        let scripts = self.steps.iter().zip(&self.applied.statuses);
-        let mut untold = scripts.filter(|(step, status)| {
+        let scripts = || self.steps.iter().zip(&self.applied.statuses);
+        let failed = |(step, status): (&Step, &ChangeStatus)| {
+            step.is_essential && matches!(status, ChangeStatus::Failed(_))
+        };
+        let mut untold = scripts().filter(|(step, status)| {
             !matches!(step.change.action, Action::Pull(_)) && **status == ChangeStatus::NotTried
         });
-        let whole = self.applied.waited || self.applied.statuses.iter().any(failed);
+        let whole = self.applied.waited || scripts().any(failed);
         if !whole && untold.next().is_some() {
             return Err(self.interrupted("the run has ended", "not all of its steps were heard of"));
         }
@@ -241,6 +243,9 @@ impl<'a> Teller<'a> {
             step::END => {
                 let failure = self.failure(status);
                 self.applied.statuses[number] = ChangeStatus::Failed(failure.clone());
+                if !planned.is_essential {
+                    self.current = None;
+                }
                 self.events.emit(Event::StepFailed {
                     step: title,
                     failure,
@@ -365,6 +370,7 @@ mod tests {
             checks: vec!["box.server.files".to_owned()],
             change,
             packages: None,
+            is_essential: true,
         }
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::network::Names;
-use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, laptop, observed};
+use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, laptop, observed, venue};
 use crate::doctor::report::{By, Remedy, Status};
-use crate::facts::{Fact, Facts, Observed, Probe, Question, RecordStatus, Records, Unobserved};
+use crate::facts::{Fact, Facts, Observed, Probe, RecordStatus, Records, Unobserved};
 use crate::workshop::Workshop;
 
 pub struct AptSources;
@@ -80,10 +80,10 @@ impl Archives {
 }
 
 impl Fact for Archives {
-    fn probes(_: &Workshop) -> Vec<Probe> {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
         vec![Probe {
             deadline: DEADLINE,
-            ..Probe::deep(Self::PROBE, Question::Login(ASK.to_owned()))
+            ..Probe::deep(Self::PROBE, venue::reading_proxy(workshop, ASK.to_owned()))
         }]
     }
 

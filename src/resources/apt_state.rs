@@ -230,9 +230,7 @@ impl Resource for AptState {
 
     fn plan(&self, _: Context, _: &Facts, drift: &Drift) -> Plan {
         match drift {
-            Drift::Interrupted(_) => {
-                Plan::script("Finish the work of dpkg", apt::finish_script())
-            }
+            Drift::Interrupted(_) => Plan::script("Finish the work of dpkg", apt::finish_script()),
             Drift::Unsynced => Plan::script(
                 "Finish the installation that was cut short",
                 apt::finish_script(),
@@ -242,8 +240,10 @@ impl Resource for AptState {
                 format!(
                     "{LOCKS}tries=300\n\
                      until holders=$(locks); [ -z \"$holders\" ]; do\n  \
-                     tries=$((tries - 1)); [ $tries -gt 0 ] || {{ echo \"$holders\"; exit 1; }}\n  sleep 1\n\
-                     done"
+                     tries=$((tries - 1)); [ $tries -gt 0 ] || {{ echo \"$holders\"; exit 1; }}\n  \
+                     echo \"$holders\" | {{\n    read -r _ path pid _ name\n    \
+                     echo \"waiting for $name (process $pid) to end, which holds $path\"\n  }}\n  \
+                     sleep 1\ndone"
                 ),
             )
             .unattended(),

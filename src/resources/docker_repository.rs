@@ -1,7 +1,7 @@
 //! Docker's own apt repository, where the declaration asks for it.
 
 use super::apt;
-use super::files::KEPT;
+use super::files::KEEP;
 use super::system::Os;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
@@ -129,7 +129,7 @@ impl Resource for DockerRepository {
         let docker = &context.workshop.docker;
         let key = format!("{}/{}/gpg", docker.repository, drift.os.id);
         let script = format!(
-            r#"new={SOURCES}.dwenv-new
+            r#"{KEEP}new={SOURCES}.dwenv-new
 install -d -m 0755 /etc/apt/keyrings
 cat >"$new"
 trap 'rm -f "$new" {KEY}.dwenv-new' EXIT
@@ -145,9 +145,7 @@ mv -T {KEY}.dwenv-new {KEY}
 # Not beside the others: apt complains about what it does not read there.
 for old in {OLD_LIST} {SOURCES}; do
   [ -e "$old" ] || continue
-  kept=/var/backups/${{old##*/}}.orig-$(date -u +%Y%m%dT%H%M%SZ)
-  cp -a "$old" "$kept"; sync "$kept"
-  echo "{KEPT}$kept"
+  keep "$old" /var/backups
 done
 rm -f {OLD_LIST}
 mv -T "$new" {SOURCES}

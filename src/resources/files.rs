@@ -1,8 +1,12 @@
 //! Files that dwenv puts into the box: written beside, synced, renamed; edited ones are kept.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::date;
+use crate::facts::Facts;
 use crate::quote;
 
 /// A file as it shall be in the box.
@@ -20,6 +24,15 @@ pub struct BoxFile {
 
 /// The line by which a script says that it kept a file, before the path.
 pub const KEPT: &str = "dwenv-kept ";
+
+/// Keeps a file as it was, beside it or in another folder: PATH [FOLDER]. No two have the same name.
+pub const KEEP: &str = r#"keep() {
+  kept=${2:-${1%/*}}/${1##*/}.orig-$(date -u +%Y%m%dT%H%M%SZ) number=1 more=
+  while [ -e "$kept$more" ]; do number=$((number + 1)); more=-$number; done
+  cp -a "$1" "$kept$more"; sync "$kept$more"
+  echo "dwenv-kept $kept$more"
+}
+"#;
 
 /// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
 pub const WRITTEN: &str = "/var/lib/dwenv/written";
@@ -67,9 +80,7 @@ put() {
   if [ -e "$1" ]; then
     old=$(sha256sum <"$1"); old=${old%% *}
     if [ "$old" != "$sum" ] && ! grep -qxF "$old $1" "$written"; then
-      kept=$1.orig-$(date -u +%Y%m%dT%H%M%SZ)
-      cp -a "$1" "$kept"; sync "$kept"
-      echo "dwenv-kept $kept"
+      keep "$1"
     fi
   fi
   grep -qxF "$sum $1" "$written" || echo "$sum $1" >>"$written"
@@ -81,7 +92,7 @@ put() {
 #[must_use]
 pub fn write_script(files: &[BoxFile]) -> (String, String) {
     let mut script = format!(
-        "written={WRITTEN}; mkdir -p {}; touch \"$written\"\n{PUT}",
+        "written={WRITTEN}; mkdir -p {}; touch \"$written\"\n{KEEP}{PUT}",
         parent(WRITTEN)
     );
     let mut stdin = String::new();
@@ -106,6 +117,36 @@ pub fn write_script(files: &[BoxFile]) -> (String, String) {
         stdin.push_str(&file.content);
     }
     (script, stdin)
+}
+
+/// Commands that somebody types in the box, by which a file is kept as it was and not lost by a second typing. The
+/// name says when it was looked at, as that of a file that a script keeps says when it was kept.
+pub struct Keeping(String);
+
+impl Keeping {
+    #[must_use]
+    pub fn of(facts: &Facts) -> Self {
+        let moment = date::moment(Duration::from_secs(facts.records().taken_at));
+        let moment = moment.split('.').next().unwrap_or_default();
+        Self(format!(".orig-{}Z", moment.replace(['-', ':'], "")))
+    }
+
+    /// A copy beside.
+    #[must_use]
+    pub fn copy(&self, path: &str) -> String {
+        self.command("cp -a", path)
+    }
+
+    /// Out of the way.
+    #[must_use]
+    pub fn set_aside(&self, path: &str) -> String {
+        self.command("mv", path)
+    }
+
+    fn command(&self, verb: &str, path: &str) -> String {
+        let (from, to) = (quote::sh(path), quote::sh(&format!("{path}{}", self.0)));
+        format!("sudo {verb} -T --backup=numbered {from} {to}")
+    }
 }
 
 /// Whether the content of one of them is a secret.

@@ -179,19 +179,17 @@ if [ -n "$known" ]; then
   locale-gen
 else
   echo "there is no locale $locale: C.UTF-8 takes its place"
-  kept=/var/backups/${{file##*/}}.orig-$(date -u +%Y%m%dT%H%M%SZ)
-  cp -a "$file" "$kept"; sync "$kept"
-  echo "{KEPT}$kept"
+{KEEP}  keep "$file" /var/backups
   LOCALE=$locale awk 'BEGIN {{ wanted = ENVIRON["LOCALE"] }}
     {{ at = index($0, "="); value = substr($0, at + 1); gsub(/["'\'']/, "", value) }}
     at && value == wanted {{ $0 = substr($0, 1, at) "C.UTF-8" }}
-    {{ print }}' "$kept" >"$file.dwenv-new"
+    {{ print }}' "$file" >"$file.dwenv-new"
   chmod 0644 "$file.dwenv-new"; sync "$file.dwenv-new"; mv -T "$file.dwenv-new" "$file"
 fi
 "#,
         locale = quote::sh(locale),
         file = quote::sh(file),
-        KEPT = super::files::KEPT,
+        KEEP = super::files::KEEP,
     )
 }
 

@@ -323,7 +323,9 @@ pub fn explained_by(check: &Applicable, status: Status) -> &'static [&'static st
         (_, packages::Packages::PROBE, Status::Fail) => &["box.apt.dpkg", "box.apt.sources"],
         // apt complains of what is wrong with Docker's archive too.
         ("box.apt.sources", _, Status::Warn | Status::Fail) => &["box.docker.repository"],
-        ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns"],
+        ("box.apt.sources", _, Status::Unknown) => &["box.clock", "box.dns", "box.sudo"],
+        // Who may not become root cannot read what is for root alone.
+        ("box.dns" | "box.proxy" | "box.docker.config", _, Status::Unknown) => &["box.sudo"],
         ("box.postgres.data", _, Status::Unknown) => &["box.disk"],
         // A box that VirtualBox cannot start does not answer.
         ("box.ssh", _, Status::Unknown) => &[

@@ -1,6 +1,6 @@
 //! The box's way to the world: names, and how large a packet may be. Asked only for a diagnosis.
 
-use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, observed};
+use super::{Check, Context, Judgement, Plan, Resource, State, apt_state, observed, venue};
 use crate::doctor::report::{By, Remedy, Status};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
 use crate::target::Provider;
@@ -56,10 +56,10 @@ impl Names {
 }
 
 impl Fact for Names {
-    fn probes(_: &Workshop) -> Vec<Probe> {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
         vec![Probe::deep(
             Self::PROBE,
-            Question::Login(ASK_NAMES.to_owned()),
+            venue::reading_proxy(workshop, ASK_NAMES.to_owned()),
         )]
     }
 

@@ -1,9 +1,9 @@
 //! The box's settings for proxies. Asked only for a diagnosis.
 
-use super::venue::DAEMON;
+use super::venue::{self, DAEMON};
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
-use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
+use crate::facts::{Fact, Facts, Observed, Probe, Records, Unobserved};
 use crate::workshop::Workshop;
 
 pub struct Proxy;
@@ -35,7 +35,7 @@ impl Proxies {
 }
 
 impl Fact for Proxies {
-    fn probes(_: &Workshop) -> Vec<Probe> {
+    fn probes(workshop: &Workshop) -> Vec<Probe> {
         let fragment = format!(
             r#"grep -HiE '^[[:space:]]*(export[[:space:]]+)?(https?|all|no)_proxy=.' {FILES} 2>/dev/null |
 while IFS=: read -r file line; do
@@ -53,7 +53,10 @@ if command -v dockerd >/dev/null; then
 fi
 echo end"#
         );
-        vec![Probe::deep(Self::PROBE, Question::Login(fragment))]
+        vec![Probe::deep(
+            Self::PROBE,
+            venue::reading_proxy(workshop, fragment),
+        )]
     }
 
     fn observe(records: &Records) -> Observed<Self> {

@@ -23,6 +23,8 @@ struct Place {
     owner: String,
     group: String,
     size: u64,
+    /// Whose keys they are: the user of the home folder by the system's list, whoever owns that folder.
+    user: String,
 }
 
 /// Every user's way to their keys: the home folder, `.ssh`, and `authorized_keys`.
@@ -39,12 +41,17 @@ impl Keys {
     const PROBE: &str = "sshd_keys";
 }
 
-/// The home folders whose owners have keys, as paths of sh in `$1` and following.
-const HOMES: &str = r#"all="$1 /root"; set --
-for home in $all /home/*; do
-  [ -f "$home/.ssh/authorized_keys" ] || continue
-  case " $* " in *" $home "*) ;; *) set -- "$@" "$home" ;; esac
-done
+/// The home folders of the users who have keys, as paths of sh in `$1` and following; each is told with its user.
+const HOMES: &str = r#"login=$2 home=$1; set --
+look() { # USER HOME
+  [ -f "$2/.ssh/authorized_keys" ] || return
+  case "$all" in *":$2:"*) return ;; esac
+  all="$all$2:"; echo "home $1 $2"
+}
+all=:
+look "$login" "$home"
+while IFS=: read -r name _ _ _ _ home _; do look "$name" "$home"; done </etc/passwd
+while [ "$all" != : ]; do all=${all#:}; set -- "$@" "${all%%:*}"; all=:${all#*:}; done
 "#;
 
 /// How a key begins, after its options.
@@ -77,14 +84,19 @@ echo end"#
             return Err(garbled());
         }
         let mut found = Self::default();
+        let mut users: Vec<(&str, &str)> = Vec::new();
         for line in text.lines() {
             match line.splitn(6, ' ').collect::<Vec<_>>()[..] {
+                ["home", user, ..] => {
+                    users.push((user, line.splitn(3, ' ').nth(2).ok_or_else(garbled)?));
+                }
                 ["stat", mode, owner, group, size, path] => found.places.push(Place {
                     path: path.to_owned(),
                     mode: u32::from_str_radix(mode, 8).map_err(|_| garbled())?,
                     owner: owner.to_owned(),
                     group: group.to_owned(),
                     size: size.parse().map_err(|_| garbled())?,
+                    user: user_of(path, &users).ok_or_else(garbled)?,
                 }),
                 ["glued", number, ref path @ ..] => found
                     .glued
@@ -98,22 +110,21 @@ echo end"#
     }
 }
 
+/// Whose way to their keys leads over this path.
+fn user_of(path: &str, users: &[(&str, &str)]) -> Option<String> {
+    let home = path.strip_suffix("/authorized_keys").unwrap_or(path);
+    let home = home.strip_suffix("/.ssh").unwrap_or(home);
+    let (user, _) = users.iter().find(|(_, known)| *known == home)?;
+    Some((*user).to_owned())
+}
+
 impl Keys {
     /// What sshd refuses to trust: whoever may write there could let themselves in.
     fn untrusted(&self) -> Vec<&Place> {
-        let home_of = |path: &str| {
-            let path = path.strip_suffix("/authorized_keys").unwrap_or(path);
-            path.strip_suffix("/.ssh").unwrap_or(path).to_owned()
-        };
-        let owner_of = |home: &str| {
-            let place = self.places.iter().find(|place| place.path == home);
-            place.map(|place| place.owner.clone())
-        };
         let untrusted = |place: &&Place| {
             // Debian's sshd trusts a group that is named like its one member.
-            let group_writes = place.mode & 0o020 != 0 && place.group != place.owner;
-            let foreign = place.owner != "root"
-                && owner_of(&home_of(&place.path)).is_some_and(|owner| owner != place.owner);
+            let group_writes = place.mode & 0o020 != 0 && place.group != place.user;
+            let foreign = place.owner != "root" && place.owner != place.user;
             !self.lenient && (place.mode & 0o002 != 0 || group_writes || foreign)
         };
         self.places.iter().filter(untrusted).collect()
@@ -130,7 +141,11 @@ pub enum Drift {
     /// Two keys in one line: sshd knows neither or only the first.
     Glued(Vec<(String, u32)>),
     /// Others may write there, so sshd does not look into it. Paths, the first with its mode and owner.
-    Untrusted { paths: Vec<String>, seen: String },
+    Untrusted {
+        /// Each with its user.
+        paths: Vec<(String, String)>,
+        seen: String,
+    },
     /// A file without a byte lets nobody in.
     Empty(String),
 }
@@ -155,7 +170,10 @@ impl Resource for Sshd {
                     "{} has mode {:o} and belongs to {}:{}",
                     first.path, first.mode, first.owner, first.group
                 ),
-                paths: untrusted.iter().map(|place| place.path.clone()).collect(),
+                paths: untrusted
+                    .iter()
+                    .map(|place| (place.path.clone(), place.user.clone()))
+                    .collect(),
             });
         }
         if !keys.glued.is_empty() {
@@ -208,11 +226,14 @@ impl Resource for Sshd {
                 paths.dedup();
                 Plan::script("Give each key a line of its own", split_script(&paths)).unattended()
             }
-            Drift::Untrusted { paths, .. } => Plan::script(
-                format!("Let only its owner write to {}", paths.join(", ")),
-                trust_script(paths),
-            )
-            .unattended(),
+            Drift::Untrusted { paths, .. } => {
+                let names: Vec<&str> = paths.iter().map(|(path, _)| path.as_str()).collect();
+                Plan::script(
+                    format!("Let only its owner write to {}", names.join(", ")),
+                    trust_script(paths),
+                )
+                .unattended()
+            }
             Drift::Empty(path) => {
                 Plan::leave(format!("whose key belongs into {path} is not known"))
             }
@@ -225,15 +246,7 @@ impl Resource for Sshd {
             Drift::Untrusted { .. } => {
                 for place in &mut keys.places {
                     place.mode &= !0o022;
-                }
-                let homes: Vec<Place> = keys.places.clone();
-                for place in &mut keys.places {
-                    let home = homes
-                        .iter()
-                        .find(|home| place.path.starts_with(&format!("{}/.ssh", home.path)));
-                    if let Some(home) = home {
-                        place.owner.clone_from(&home.owner);
-                    }
+                    place.owner.clone_from(&place.user);
                 }
             }
             Drift::Empty(_) => {}
@@ -246,7 +259,7 @@ impl Resource for Sshd {
 fn split_script(paths: &[&str]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| quote::sh(path)).collect();
     format!(
-        r#"for path in {paths}; do
+        r#"{KEEP}for path in {paths}; do
   cp -a "$path" "$path.dwenv-new"
   awk '
     /^#/ {{ print; next }}
@@ -265,27 +278,21 @@ fn split_script(paths: &[&str]) -> String {
       }}
       print done rest
     }}' "$path" >"$path.dwenv-new" || {{ rm "$path.dwenv-new"; exit 1; }}
-  kept=$path.orig-$(date -u +%Y%m%dT%H%M%SZ)
-  cp -a "$path" "$kept"; sync "$kept"
-  echo "{KEPT}$kept"
+  keep "$path"
   sync "$path.dwenv-new"; mv -T "$path.dwenv-new" "$path"
 done
 "#,
         paths = paths.join(" "),
-        KEPT = super::files::KEPT,
+        KEEP = super::files::KEEP,
     )
 }
 
-/// Takes the right to write from everybody but the owner, who is the one whom the home folder belongs to.
-fn trust_script(paths: &[String]) -> String {
+/// Takes the right to write from everybody but the user whose keys they are.
+fn trust_script(paths: &[(String, String)]) -> String {
     let mut script = String::new();
-    for path in paths {
-        let home = path.strip_suffix("/authorized_keys").unwrap_or(path);
-        let home = home.strip_suffix("/.ssh").unwrap_or(home);
-        let (path, home) = (quote::sh(path), quote::sh(home));
-        script.push_str(&format!(
-            "chown \"$(stat -c %U {home}):\" {path}\nchmod go-w {path}\n"
-        ));
+    for (path, user) in paths {
+        let (path, user) = (quote::sh(path), quote::sh(user));
+        script.push_str(&format!("chown {user}: {path}\nchmod go-w {path}\n"));
     }
     script
 }

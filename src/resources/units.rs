@@ -18,6 +18,8 @@ pub struct Unit {
     pub main_pid: u32,
     /// When it became active, in microseconds since 1970; 0 if never.
     pub active_since: u64,
+    /// When its state changed last, in the same; a unit that was told to read its settings again runs by those.
+    pub changed_at: u64,
     /// Whether its file is newer than what systemd has read.
     pub needs_reload: bool,
     pub result: String,
@@ -103,7 +105,7 @@ impl Fact for Units {
     fn probes(workshop: &Workshop) -> Vec<Probe> {
         let fragment = format!(
             "systemctl show --timestamp=us+utc -p Id,LoadState,ActiveState,UnitFileState,MainPID,\
-             ActiveEnterTimestamp,NeedDaemonReload,Result,Job,DropInPaths {}",
+             ActiveEnterTimestamp,StateChangeTimestamp,NeedDaemonReload,Result,Job,DropInPaths {}",
             names(workshop)
         );
         vec![Probe::new(Self::PROBE, Question::Login(fragment))]
@@ -134,6 +136,9 @@ fn read_unit(block: &str) -> Option<(String, Unit)> {
             "MainPID" => unit.main_pid = value.parse().unwrap_or(0),
             "ActiveEnterTimestamp" => {
                 unit.active_since = microseconds(value).unwrap_or(0);
+            }
+            "StateChangeTimestamp" => {
+                unit.changed_at = microseconds(value).unwrap_or(0);
             }
             "NeedDaemonReload" => unit.needs_reload = value == "yes",
             "Result" => unit.result = value.to_owned(),

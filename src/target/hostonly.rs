@@ -78,7 +78,7 @@ fn refused(ip: Ipv4Addr, ranges: &str) -> Error {
 
 fn rewrite(error: Error, wanted: &str) -> Error {
     error.hint(format!(
-        "write it anew, keeping a copy: `sudo cp {NETWORKS_CONF} {NETWORKS_CONF}.orig; echo '* {wanted} {DEFAULT_RANGE}' | sudo tee {NETWORKS_CONF}`"
+        "write it anew, keeping a copy: `sudo cp {NETWORKS_CONF} {NETWORKS_CONF}.orig-$(date -u +%Y%m%dT%H%M%SZ); echo '* {wanted} {DEFAULT_RANGE}' | sudo tee {NETWORKS_CONF}`"
     ))
 }
 

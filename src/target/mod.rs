@@ -108,18 +108,22 @@ pub async fn provider(target: &Target, dir: &Path) -> Provider {
                 Ok(vagrant) => vagrant.provider(machine.as_deref()).await.ok(),
                 Err(_) => None,
             };
-            provider.map_or_else(|| usual_provider(target), Provider::Vagrant)
+            provider.map_or_else(|| usual_provider(target, dir), Provider::Vagrant)
         }
-        _ => usual_provider(target),
+        _ => usual_provider(target, dir),
     }
 }
 
-/// What most likely makes such a box, where nobody can be asked.
+/// What most likely makes such a box, where nobody can be asked: what made it, as far as the folder tells.
 #[must_use]
-pub fn usual_provider(target: &Target) -> Provider {
+pub fn usual_provider(target: &Target, dir: &Path) -> Provider {
     match target {
-        // The workshop is made for VirtualBox.
-        Target::Vagrant { .. } => Provider::Vagrant("virtualbox".to_owned()),
+        Target::Vagrant { machine } => {
+            let made = Vagrant::in_folder(dir).ok();
+            let made = made.and_then(|vagrant| vagrant.made_by(machine.as_deref()));
+            // The workshop is made for VirtualBox.
+            Provider::Vagrant(made.unwrap_or_else(|| "virtualbox".to_owned()))
+        }
         Target::Sandbox { .. } => Provider::Sandbox,
         Target::Ssh(_) | Target::Named(_) => Provider::Ssh,
     }

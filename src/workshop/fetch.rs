@@ -218,7 +218,9 @@ fn not_fetched(name: &str, error: &reqwest::Error) -> Error {
     } else {
         reason.to_string()
     };
-    Error::config(format!("{name} cannot be fetched")).because(told)
+    Error::config(format!("{name} cannot be fetched"))
+        .because(told)
+        .hint("Check the address and this network, or take a copy of the workshop's folder: `--config FILE`")
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {

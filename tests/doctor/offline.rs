@@ -190,3 +190,39 @@ fn what_is_shared_still_says_what_is_wrong() {
     let place = Place::new().with("facts.json", &saved("debian-13-bare"));
     assert_snapshot!(place.dwenv("doctor --from facts.json --share").ended(1));
 }
+
+/// What `--save` writes is for the trainer, who has to know whose box it is. What no trainer has to know is in it
+/// nowhere: passwords, and the values of variables that nobody asked for.
+#[test]
+fn what_is_saved_holds_no_secret() {
+    const CANARY: &str = "canary";
+    let declared = "[postgres]\npassword = { env = \"LAB_PASSWORD\" }\n\
+                    [network]\nproxy = { env = \"LAB_PROXY\" }\n";
+    let place = Place::new()
+        .with("config.toml", declared)
+        .variable("LAB_PASSWORD", "canary-of-the-database")
+        .variable(
+            "LAB_PROXY",
+            "http://anna:canary-of-the-lab@proxy.example:3128",
+        )
+        .variable(
+            "HTTPS_PROXY",
+            "http://anna:canary-of-the-laptop@proxy.example:3128",
+        )
+        .variable(
+            "http_proxy",
+            "http://canary-of-the-shell@proxy.example:3128",
+        )
+        .variable("ALL_PROXY", "socks5://anna:canary%40@proxy.example:1080")
+        .variable(
+            "DOCKER_AUTH_CONFIG",
+            "{\"auths\": {\"x\": {\"auth\": \"canary\"}}}",
+        )
+        .variable("AWS_SECRET_ACCESS_KEY", "canary-of-a-cloud");
+    let ran = place.dwenv("doctor --target vagrant --deep -v --save facts.json");
+    let saved = place.read("facts.json");
+    assert!(saved.contains("proxy.example"), "{saved}");
+    for text in [&saved, &ran.out, &ran.err] {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}

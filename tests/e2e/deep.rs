@@ -32,6 +32,14 @@ fn a_healthy_box_is_asked_more_only_where_somebody_wants_it() {
     assert!(!usual.iter().any(|check| check.id == deep_only));
     assert!(deep.iter().any(|check| check.id == deep_only));
 
+    // Nobody wants to know why what is skipped fails.
+    it.run("sudo systemctl stop docker-workshop");
+    doctor(&it, &["-v"]).exit(1).says("execs 2, tunnels");
+    let skipping = ["-v", "--skip", "box.server", "--skip", "laptop.reach"];
+    doctor(&it, &skipping).exit(0).says("execs 1, tunnels");
+    it.run("sudo systemctl start docker-workshop");
+    it.await_in_box("ss -Hltn 'sport = :8080' | grep -q .");
+
     // A warning spoils nothing, unless it is to.
     it.run("echo 'LC_ALL=\"xx_YY.UTF-8\"' | sudo tee /etc/default/locale >/dev/null");
     let warned = doctor(&it, &["--format", "json"]);

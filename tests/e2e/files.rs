@@ -106,6 +106,20 @@ fn a_secret_password_is_nowhere_but_where_it_has_to_be() {
     let up = it.dwenv(&["up", "-v", "--yes", "--target", "sandbox"]);
     let no_op = it.dwenv(&["provision", "-v", "--diff"]);
     let doctor = it.doctor();
+    it.dwenv(&[
+        "doctor",
+        "--deep",
+        "--save",
+        "facts.json",
+        "--target",
+        "sandbox",
+    ])
+    .exit(0);
+    let saved = std::fs::read_to_string(it.folder().join("facts.json")).expect("what was saved");
+    assert!(
+        saved.contains("server_python") && !saved.contains(CANARY),
+        "{saved}"
+    );
     for ran in [plan.exit(0), up.exit(0), no_op.exit(0), doctor.ready()] {
         ran.never_says("canary");
     }

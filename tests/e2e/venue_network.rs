@@ -63,6 +63,20 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
         ran.never_says(CANARY);
     }
     again.says("Nothing to do");
+    it.dwenv(&[
+        "doctor",
+        "--deep",
+        "--save",
+        "facts.json",
+        "--target",
+        "sandbox",
+    ])
+    .never_says("box.proxy");
+    let saved = std::fs::read_to_string(it.folder().join("facts.json")).expect("what was saved");
+    assert!(
+        saved.contains("proxies") && !saved.contains(CANARY),
+        "{saved}"
+    );
 
     // Everything that was installed came by the proxy, and from the mirror.
     let asked = proxy.asked();
@@ -177,7 +191,7 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
     );
     assert_eq!(it.run("bash -lc 'echo $https_proxy'"), "");
     assert_eq!(
-        it.run("sudo find /etc /usr/local/share /var/lib/dwenv \\( -name '*dwenv-network*' -o -name 'dwenv-venue*' -o -name aside -o -name registry-mirrors -o -name 'docker-network*' \\)"),
+        it.run("sudo find /etc /usr/local/share /var/lib/dwenv \\( -name '*dwenv-network*' -o -name 'dwenv-venue*' -o -name orig -o -name registry-mirrors -o -name 'docker-network*' \\)"),
         ""
     );
     assert_eq!(it.run(&trusted), "0");

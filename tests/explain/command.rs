@@ -32,13 +32,15 @@ fn a_check_is_explained() {
     assert_snapshot!(shown(&dwenv(&["box.docker.daemon"])), @r#"
         box.docker.daemon
             Docker's daemon runs, will run after a restart of the box, and answers.
-            Where it ended itself, a diagnosis repeats its last error.
+            Where it ended itself, a diagnosis repeats its last error. A file that it
+            reads when it starts and that was written since is a warning.
             Why: without it every `docker` command fails with "Cannot connect to the
             Docker daemon".
-            Mended by: provision, which starts and enables it. A masked unit is left
-            alone: somebody forbade it to start. A firewall that lacks parts of the
-            kernel needs a restart of the box; an engine that does not fit the kernel's
-            cgroups needs a newer engine.
+            Mended by: provision, which starts and enables it, and starts it again where
+            its files are newer, unless it would refuse them: its containers stop. A
+            masked unit is left alone: somebody forbade it to start. A firewall that
+            lacks parts of the kernel needs a restart of the box; an engine that does
+            not fit the kernel's cgroups needs a newer engine.
             Needs: `box.docker.package`, `box.docker.config`, `box.docker.storage`
             Finds: docker-down, docker-iptables
         [exit 0]

@@ -55,7 +55,7 @@ fn sandbox() -> String {
 }
 
 /// One difference from the recorded box.
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Edit {
     probe: String,
@@ -103,21 +103,77 @@ pub fn data() -> PathBuf {
 
 /// Every case of every file, in order.
 pub fn all() -> Vec<Case> {
+    files().iter().flat_map(|file| read(file)).collect()
+}
+
+fn files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(data().join("cases"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    files.iter().flat_map(|file| read(file)).collect()
+    files
 }
 
 fn read(file: &Path) -> Vec<Case> {
+    let named = |(name, written)| made(name, written);
+    written(file).into_iter().map(named).collect()
+}
+
+fn written(file: &Path) -> Vec<(String, Written)> {
     let text = fs::read_to_string(file).unwrap();
     let cases: BTreeMap<String, Written> =
         toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let group = file.file_stem().unwrap().to_str().unwrap();
-    let named = |(name, written)| made(format!("{group}/{name}"), written);
+    let named = |(name, written)| (format!("{group}/{name}"), written);
     cases.into_iter().map(named).collect()
+}
+
+/// What happened to a box in one case, so that it can happen to it beside others.
+#[derive(Clone, Debug)]
+pub struct Mishap {
+    pub name: String,
+    deep: bool,
+    edits: Vec<Edit>,
+}
+
+/// What happens to a sandbox of this kind in all cases of the usual declaration.
+pub fn mishaps(base: &str) -> Vec<Mishap> {
+    let usual = |written: &Written| {
+        written.base == base && written.provider == sandbox() && written.config.is_empty()
+    };
+    files()
+        .iter()
+        .flat_map(|file| written(file))
+        .filter(|(_, written)| usual(written) && !written.edits.is_empty())
+        .map(|(name, written)| Mishap {
+            name,
+            deep: written.deep,
+            edits: written.edits,
+        })
+        .collect()
+}
+
+/// A box to which all of these happened, one after the other. What an earlier one took away, a later one does not
+/// find.
+pub fn after(base: &str, mishaps: &[Mishap]) -> Case {
+    let mut records = recorded(base);
+    for mishap in mishaps {
+        records.deep |= mishap.deep;
+        for edit in &mishap.edits {
+            // Not there any more.
+            let _ = apply(edit, &mut records);
+        }
+    }
+    let names: Vec<&str> = mishaps.iter().map(|mishap| mishap.name.as_str()).collect();
+    Case {
+        name: names.join(" + "),
+        about: String::new(),
+        workshop: Workshop::builtin().unwrap(),
+        provider: Provider::Sandbox,
+        records,
+        whole_scripts: false,
+    }
 }
 
 fn made(name: String, written: Written) -> Case {
@@ -126,7 +182,7 @@ fn made(name: String, written: Written) -> Case {
         add_laptop(&mut records);
     }
     for edit in &written.edits {
-        apply(edit, &mut records, &name);
+        apply(edit, &mut records).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
     }
     records.deep |= written.deep;
     Case {
@@ -189,12 +245,13 @@ fn filled(text: &str) -> String {
     text
 }
 
-fn apply(edit: &Edit, records: &mut Records, case: &str) {
-    let place = format!("{case}: the probe {}", edit.probe);
+fn apply(edit: &Edit, records: &mut Records) -> Result<(), String> {
+    let place = format!("the probe {}", edit.probe);
     if edit.status.as_deref() == Some("absent") {
         let gone = records.records.remove(&edit.probe);
-        assert!(gone.is_some(), "{place} is not there anyway");
-        return;
+        return gone
+            .map(|_| ())
+            .ok_or(format!("{place} is not there anyway"));
     }
     let record = records
         .records
@@ -202,7 +259,9 @@ fn apply(edit: &Edit, records: &mut Records, case: &str) {
         .or_insert_with(|| Record::done(""));
     if let Some([from, to]) = &edit.replace {
         let (from, to) = (&filled(from), &filled(to));
-        assert!(record.output.contains(from), "{place} does not hold {from}");
+        if !record.output.contains(from) {
+            return Err(format!("{place} does not hold {from}"));
+        }
         record.output = record.output.replace(from, to);
     }
     if let Some(output) = &edit.output {
@@ -222,9 +281,10 @@ fn apply(edit: &Edit, records: &mut Records, case: &str) {
         ) {
             (Some(number), _) => record.status = RecordStatus::Done(number.parse().unwrap()),
             (_, Some(reason)) => *record = Record::refused(reason),
-            _ => panic!("{place}: no status is called {status}"),
+            _ => return Err(format!("{place}: no status is called {status}")),
         },
     }
+    Ok(())
 }
 
 fn declared(config: &str, files: &BTreeMap<String, String>) -> Workshop {

@@ -14,6 +14,8 @@ use dwenv::workshop::Workshop;
 
 use super::case;
 use crate::answers;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 fn snapshots() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
@@ -146,4 +148,55 @@ fn cuts(text: &str) -> Vec<usize> {
             *at < EVERY || *at + EVERY > text.len() || text[*at..].starts_with('\n') || at % 97 == 0
         })
         .collect()
+}
+
+const REGRESSIONS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/data/records.proptest-regressions"
+);
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        // What once was a fault stays a test.
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
+        ..ProptestConfig::default()
+    })]
+
+    /// No check breaks off, and no plan does, whatever an answer says. (A check that breaks off is unknown, and
+    /// says so.)
+    #[test]
+    fn an_answer_that_was_changed_anywhere_breaks_no_check(
+        which in any::<prop::sample::Index>(),
+        (at, length, with) in (any::<prop::sample::Index>(), 0..60usize, "\\PC{0,12}|[-0-9 |:.\\n]{0,12}"),
+        bare in any::<bool>(),
+    ) {
+        let workshop = workshop();
+        let provider = Provider::Sandbox;
+        let context = Context {
+            workshop: &workshop,
+            provider: &provider,
+            target: "sandbox",
+            laptop: Os::Linux,
+            before: false,
+            deep: false,
+        };
+        let mut records = match bare {
+            true => case::recorded("debian-13-bare"),
+            false => ready(),
+        };
+        let probes: Vec<String> = records.records.keys().cloned().collect();
+        let record = records.records.get_mut(which.get(&probes)).unwrap();
+        let mut letters: Vec<char> = record.output.chars().collect();
+        if !letters.is_empty() {
+            let begin = at.index(letters.len());
+            let end = (begin + length).min(letters.len());
+            letters.splice(begin..end, with.chars());
+            record.output = letters.into_iter().collect();
+        }
+        for finding in doctor::judge(context, &Facts::new(records.clone())) {
+            prop_assert!(!finding.summary.contains("broke off"), "{}", finding.summary);
+        }
+        let _ = plan::plan(context, &Facts::new(records));
+    }
 }

@@ -8,6 +8,7 @@ use dwenv::doctor::report::{Finding, Report, Status};
 use dwenv::provision::outcome::Difference;
 use dwenv::provision::plan::{self, Plans};
 use dwenv::resources::change::Action;
+use dwenv::resources::files;
 use dwenv::workshop::Workshop;
 
 use super::case::Case;
@@ -120,7 +121,9 @@ fn shortened(case: &Case, script: &str) -> String {
     if case.whole_scripts {
         return script.to_owned();
     }
-    let mut text = cut(script, "check() {\n", "\n}\n", "");
+    // What keeps files as they were is the same in every script that does.
+    let script = script.replace(files::KEEP, "");
+    let mut text = cut(&script, "check() {\n", "\n}\n", "");
     text = cut(&text, "put() {\n", "\n}\n", "put() { … }\n");
     text = cut(&text, "unit=\nfor conf in", "exit 1; }\n", "(find $unit)\n");
     cut(&text, "tries=100\n", "\ndone\n", "(wait for the port)\n")

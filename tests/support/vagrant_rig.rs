@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of the rig")]
 
+#[path = "debian_root.rs"]
+mod debian_root;
 #[path = "vagrant_traces.rs"]
 mod traces;
 
@@ -28,15 +30,13 @@ const BOX_PACKAGES: &str =
 const SUITE: &str = "trixie";
 const IMAGE: &str = "dwenv-test-box";
 
-/// Where roots are kept between runs.
-const CACHE: &str = "/var/cache/dwenv";
-
 /// Vagrant's well-known public key, which every base box trusts until Vagrant puts its own there.
 const INSECURE_KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant insecure public key";
 
 /// The box's machine name in the Vagrantfile.
 pub const MACHINE: &str = "docker-workshop";
 
+use debian_root::debian_root;
 pub use traces::free_subnet;
 use traces::{
     PREFIX, cgroup, insertion, output, quietly, remove, remove_leftovers, rules, run,
@@ -76,7 +76,7 @@ impl Rig {
         rig.network(subnet, number);
         rig.engine();
         rig.image();
-        rig.vagrantfile();
+        rig.vagrantfile("");
         rig
     }
 
@@ -186,10 +186,8 @@ impl Rig {
     }
 
     fn image(&self) {
-        run(self
-            .docker(&["import"])
-            .arg(root_tar())
-            .arg("dwenv-test-root"));
+        let root = debian_root(SUITE, SUITE, BOX_PACKAGES, &[]);
+        run(self.docker(&["import"]).arg(root).arg("dwenv-test-root"));
         let context = self.scratch.join("image");
         fs::create_dir_all(context.join("apt")).expect("the image's folder");
         let put = |name: &str, text: &str| {
@@ -239,7 +237,8 @@ impl Rig {
         run(self.docker(&["build", "-q", "-t", IMAGE]).arg(&context));
     }
 
-    fn vagrantfile(&self) {
+    /// Writes the Vagrantfile, with `more` at the end of what it says of its machine.
+    pub fn vagrantfile(&self, more: &str) {
         // `--privileged` would need a capability that containers and small VMs often lack.
         let text = format!(
             r#"Vagrant.configure("2") do |config|
@@ -258,7 +257,7 @@ impl Rig {
       "--tmpfs", "/run", "--tmpfs", "/tmp", "-v", "/var/lib/docker",
     ]
   end
-end
+{more}end
 "#
         );
         fs::write(self.folder().join("Vagrantfile"), text).expect("the Vagrantfile");
@@ -314,40 +313,4 @@ fn check_programs() {
             "this test needs `{program}`: apt-get install --no-install-recommends {PACKAGES}"
         );
     }
-}
-
-/// A Debian root as a tar file, made once and kept.
-fn root_tar() -> PathBuf {
-    let folder = Path::new(CACHE).join("test");
-    let kept = folder.join(format!("{SUITE}.tar"));
-    if !kept.exists() {
-        fs::create_dir_all(&folder).expect("the cache's folder can be made");
-        let partial = folder.join(format!("{SUITE}.{}.part.tar", std::process::id()));
-        let mut command = Command::new("mmdebstrap");
-        command
-            .arg("--variant=minbase")
-            .arg(format!("--include={BOX_PACKAGES}"))
-            .arg(SUITE)
-            .arg(&partial);
-        if let Some(mirror) = mirror() {
-            command.arg(mirror);
-        }
-        run(&mut command);
-        fs::rename(&partial, &kept).expect("the root can be kept");
-    }
-    kept
-}
-
-/// The mirror that this machine's own apt uses.
-fn mirror() -> Option<String> {
-    let sources = Command::new("apt-get")
-        .args(["indextargets", "--format", "$(REPO_URI)"])
-        .args(["Identifier: Packages", "Origin: Debian", "Label: Debian"])
-        .output()
-        .ok()?;
-    let first = String::from_utf8_lossy(&sources.stdout)
-        .lines()
-        .next()?
-        .to_owned();
-    first.contains("://").then_some(first)
 }

@@ -323,7 +323,8 @@ impl Started {
             let ended = self.child.try_wait().expect("a child");
             if ended.is_some() {
                 // What it wrote last may not have been read yet.
-                (self.err.whole(), self.out.whole());
+                self.err.whole();
+                self.out.whole();
                 assert!(holds(self), "dwenv {} never {what}", self.arguments);
             }
             thread::sleep(Duration::from_millis(2));

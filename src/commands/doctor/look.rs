@@ -103,11 +103,15 @@ pub async fn once(
         ..remote.context()
     };
     // What is wrong with the command line is told before anything is asked.
-    super::Selection::new(&options.only, &options.skip, context)?;
+    let selection = super::Selection::new(&options.only, &options.skip, context)?;
     let facts = if options.before {
         remote.laptop_facts().await
     } else {
-        let wrong = |facts: &_| doctor::judge(context, facts).iter().any(Finding::is_wrong);
+        let wrong = |facts: &_| {
+            let findings = doctor::judge(context, facts);
+            let counts = |it: &Finding| it.is_wrong() && !selection.skips(&it.id);
+            findings.iter().any(counts)
+        };
         remote.facts(|facts| options.deep || wrong(facts)).await?
     };
     let context = Context {

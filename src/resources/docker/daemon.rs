@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::system::Login;
-use super::super::units::Units;
+use super::super::units::{Unit, Units};
 use super::super::{State, observed};
 use super::facts::{DaemonWords, DockerApi, DockerGroup, Host};
 use super::{Drift, UNIT, table};
@@ -115,6 +115,19 @@ pub fn diff_storage(facts: &Facts) -> State<Drift> {
     }
 }
 
+/// What the daemon reads when it starts and that was written since, or since it was told to read it again.
+fn read_since(unit: &Unit, facts: &Facts) -> Vec<String> {
+    let host = facts.get::<Host>();
+    let newer = host.as_ref().as_ref().map_or(&[][..], |host| &host.newer);
+    let since = unit.active_since.max(unit.changed_at);
+    let files = newer.iter().filter(|(_, written_at)| *written_at > since);
+    let mut owed: Vec<String> = files.map(|(path, _)| path.clone()).collect();
+    if owed.is_empty() && unit.needs_reload {
+        owed.push(format!("the unit {UNIT}"));
+    }
+    owed
+}
+
 /// The daemon's last error, where a diagnosis asked for it.
 fn said(facts: &Facts) -> Option<String> {
     let words = facts.get::<DaemonWords>();
@@ -139,7 +152,11 @@ pub fn diff_daemon(facts: &Facts) -> State<Drift> {
     } else if !unit.is_enabled() {
         State::Drifted(Drift::DaemonNotEnabled)
     } else {
-        match facts.get::<DockerApi>().as_ref() {
+        let answer = facts.get::<DockerApi>();
+        let is_silent = may_ask && matches!(answer.as_ref(), Ok(DockerApi(None)));
+        let owed = read_since(&unit, facts);
+        match answer.as_ref() {
+            _ if !is_silent && !owed.is_empty() => State::Drifted(Drift::RestartOwed(owed)),
             // Whoever may not use the socket learns nothing from it.
             _ if !may_ask => State::AsDeclared(format!("{UNIT} runs")),
             Ok(DockerApi(None)) => State::Drifted(Drift::DaemonSilent),

@@ -102,6 +102,9 @@ pub struct Host {
     pub pins: Vec<Pin>,
     /// Another Docker, installed by snap.
     pub snap: bool,
+    /// Files that the daemon reads when it starts and that are newer than it, with when they were written, in
+    /// microseconds since 1970.
+    pub newer: Vec<(String, u64)>,
     /// Where the file puts Docker's data elsewhere: the file systems, by mount point.
     pub mounts: Vec<(String, String)>,
 }
@@ -130,6 +133,15 @@ const LOOK_AROUND: &str = r#"read -r forwarding </proc/sys/net/ipv4/ip_forward
 while read -r device network _ _ _ _ _ mask _; do echo "route $device $network $mask"; done </proc/net/route
 [ ! -e /snap/bin/docker ] || echo snap
 grep -sH '^[^#]*DOCKER_API_VERSION=' /etc/environment "$1/.profile" "$1/.bash_profile" "$1/.bashrc"
+newer=
+if [ -e /run/docker.pid ]; then
+  for file in /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service /etc/systemd/system/docker.service.d/*.conf; do
+    # What the network needs is compared by what it says.
+    case $file in */dwenv-network.conf) continue ;; esac
+    if [ "$file" -nt /run/docker.pid ]; then newer="$newer $file"; fi
+  done
+fi
+[ -z "$newer" ] || stat -c 'newer %.6Y %n' $newer
 config=/etc/docker/daemon.json elsewhere=
 if [ -e $config ]; then
   echo config
@@ -167,6 +179,10 @@ impl Fact for Host {
                         .push(read_route(device, network, mask).ok_or_else(|| {
                             Unobserved(format!("a route of the box is not understood: {line}"))
                         })?);
+                }
+                ["newer", written_at, ref path @ ..] => {
+                    let written_at = written_at.replace('.', "").parse().unwrap_or(0);
+                    host.newer.push((path.join(" "), written_at));
                 }
                 ["snap"] => host.snap = true,
                 ["config"] => host.config = Some(String::new()),

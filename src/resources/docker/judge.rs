@@ -1,17 +1,21 @@
 //! What doctor says of Docker's drifts.
 
+use super::super::files::Keeping;
 use super::super::{Context, Judgement};
 use super::daemon::Failure;
 use super::facts::{CONFIG, DockerGroup};
 use super::{Drift, UNIT};
 use crate::doctor::report::{By, Remedy, Status};
+use crate::facts::Facts;
 use crate::quote;
 
-pub fn judge(context: Context, drift: &Drift) -> Judgement {
-    let (text, commands, by) = remedy(context, drift);
+pub fn judge(context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+    let (text, commands, by) = remedy(context, &Keeping::of(facts), drift);
     Judgement {
         status: match drift {
-            Drift::SubnetClash(_) | Drift::ComposeTooOld { .. } => Status::Warn,
+            Drift::SubnetClash(_) | Drift::ComposeTooOld { .. } | Drift::RestartOwed(_) => {
+                Status::Warn
+            }
             _ => Status::Fail,
         },
         summary: summary(drift),
@@ -49,6 +53,13 @@ fn summary(drift: &Drift) -> String {
             format!("{UNIT} is {state}; it says: {}", failure.said())
         }
         Drift::DaemonNotEnabled => format!("{UNIT} runs, but will not start with the box"),
+        Drift::RestartOwed(files) => {
+            let were = if files.len() == 1 { "was" } else { "were" };
+            format!(
+                "{UNIT} was started before {} {were} written, and runs by what stood there",
+                files.join(", ")
+            )
+        }
         Drift::DaemonMasked => format!("{UNIT} is masked: somebody forbade it to start"),
         Drift::DaemonSilent => format!("{UNIT} runs, but its socket answers nobody"),
         Drift::NotInGroup { user } => {
@@ -100,7 +111,7 @@ fn summary(drift: &Drift) -> String {
     }
 }
 
-fn remedy(context: Context, drift: &Drift) -> (String, Vec<String>, By) {
+fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (String, Vec<String>, By) {
     let you = |text: &str, commands: Vec<String>| (text.to_owned(), commands, By::You);
     let in_box = |commands: &[String]| {
         let typed = commands.iter().map(|command| context.in_box(command));
@@ -114,7 +125,7 @@ fn remedy(context: Context, drift: &Drift) -> (String, Vec<String>, By) {
         ]
     };
     let set_aside = || {
-        let aside = format!("sudo mv {CONFIG} {CONFIG}.aside");
+        let aside = keeping.set_aside(CONFIG);
         in_box(&[vec![aside], restart().to_vec()].concat())
     };
     match drift {
@@ -166,6 +177,13 @@ fn remedy(context: Context, drift: &Drift) -> (String, Vec<String>, By) {
             "Enable it",
             in_box(&[format!("sudo systemctl enable {UNIT}")]),
         ),
+        Drift::RestartOwed(_) => you(
+            "Start it again; its containers stop",
+            in_box(&[
+                "sudo systemctl daemon-reload".to_owned(),
+                format!("sudo systemctl restart {UNIT}"),
+            ]),
+        ),
         Drift::DaemonMasked => you(
             "Allow it again",
             in_box(&[
@@ -191,10 +209,10 @@ fn remedy(context: Context, drift: &Drift) -> (String, Vec<String>, By) {
         ),
         Drift::ClientPinned { file, .. } => you(
             "Take the line out of the file, then log in again",
-            in_box(&[format!(
-                "sudo sed -i.aside /DOCKER_API_VERSION=/d {}",
-                quote::sh(file)
-            )]),
+            in_box(&[
+                keeping.copy(file),
+                format!("sudo sed -i /DOCKER_API_VERSION=/d {}", quote::sh(file)),
+            ]),
         ),
         Drift::ForwardingOff => you(
             "Switch it on; Docker does so itself whenever it starts",
@@ -206,7 +224,13 @@ fn remedy(context: Context, drift: &Drift) -> (String, Vec<String>, By) {
         ),
         Drift::SubnetClash(clash) => you(
             "Stop the containers on that network and remove it; Docker gives the next one free addresses",
-            in_box(&[format!("docker network rm {}", clash.network())]),
+            in_box(&[
+                format!(
+                    "docker ps -q --filter network={0} | xargs -r docker stop",
+                    clash.network()
+                ),
+                format!("docker network rm {}", clash.network()),
+            ]),
         ),
         Drift::PullsUsedUp { .. } => you(
             "Wait some hours, or log in to Docker Hub with an account of your own; the organiser may have the images",

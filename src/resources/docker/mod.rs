@@ -149,6 +149,8 @@ pub enum Drift {
         failure: Failure,
     },
     DaemonNotEnabled,
+    /// These files were written since it was started.
+    RestartOwed(Vec<String>),
     DaemonMasked,
     DaemonSilent,
     NotInGroup {
@@ -235,8 +237,8 @@ impl Resource for Docker {
         }
     }
 
-    fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        judge::judge(context, drift)
+    fn judge(&self, context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+        judge::judge(context, facts, drift)
     }
 
     fn plan(&self, _: Context, facts: &Facts, drift: &Drift) -> Plan {

@@ -14,6 +14,15 @@ use crate::facts::services::Api;
 use crate::provision::outcome::Difference;
 use crate::quote;
 
+/// A daemon that runs is not given up for settings that it would not start with. (Docker 20.10 knows no
+/// `--validate`, and says so.)
+const RESTART: &str = r#"said=$(dockerd --validate 2>&1) || true
+case $said in *"unable to configure"*) echo "$said" >&2; exit 1 ;; esac
+systemctl daemon-reload
+systemctl reset-failed docker.service 2>/dev/null || true
+systemctl restart docker.service
+"#;
+
 pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
     match drift {
         Drift::EngineMissing(packages) => Plan::install(packages.iter().copied()),
@@ -50,6 +59,10 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
         Drift::DaemonNotEnabled => {
             Plan::script("Enable Docker's daemon", format!("systemctl enable {UNIT}")).unattended()
         }
+        Drift::RestartOwed(_) => Plan::script(
+            "Start Docker's daemon again, with what its files say now; its containers stop",
+            RESTART,
+        ),
         Drift::DaemonSilent => Plan::script(
             "Start Docker's daemon again",
             or_why(&format!("systemctl restart docker.socket {UNIT}")),
@@ -166,7 +179,9 @@ pub fn predict(context: Context, facts: &Facts, drift: &Drift) {
         Drift::SubnetClash(clash) => facts.predict::<Host>(|host| {
             host.config = networks::moved(host);
             host.routes.retain(|route| *route != clash.ours);
+            host.newer.clear();
         }),
+        Drift::RestartOwed(_) => expect_daemon(facts),
         Drift::ImagesMissing(images) => facts.predict::<DockerApi>(|api| {
             let pulled = images.iter().map(|image| as_listed(image));
             api.0.get_or_insert_default().images.extend(pulled);
@@ -208,6 +223,7 @@ fn expect_daemon(facts: &Facts) {
     facts.predict::<Units>(|units| {
         units.0.insert(UNIT.to_owned(), Unit::expected());
     });
+    facts.predict::<Host>(|host| host.newer.clear());
 }
 
 /// The daemon has packets forwarded whenever it starts.

@@ -203,7 +203,7 @@ fn left_behind(kvm: &Kvm, pair: &str) -> State<Judgement> {
     for file in kvm.set_in.iter().filter(|path| *path != COMMAND_LINE) {
         let file = crate::quote::sh(file);
         wrong = wrong.command(format!(
-            "sudo sed -i.orig '/enable_virt_at_load/s/^/#/' {file}"
+            "sudo sed -i.orig-$(date -u +%Y%m%dT%H%M%SZ) '/enable_virt_at_load/s/^/#/' {file}"
         ));
     }
     wrong.drifted()

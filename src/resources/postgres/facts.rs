@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::questions::questions;
 use crate::facts::{Fact, Observed, Probe, Question, RecordStatus, Records, Unobserved};
-use crate::quote;
 use crate::workshop::{Column, Workshop};
 
 /// A cluster of postgresql-common: its version, name and declared port.
@@ -54,6 +54,9 @@ pub struct Server {
     pub rules: Vec<Rule>,
     pub role: Option<Role>,
     pub database: Option<Database>,
+    /// What its files of settings say beside what it runs by.
+    #[serde(skip)]
+    pub settings: Settings,
     /// Databases whose sorting rules come from another release of the system's library than it has now;
     /// `None` where that was not told.
     #[serde(skip)]
@@ -72,6 +75,24 @@ pub struct Applied {
     pub sha256: String,
     /// In UTC; empty where that is not told.
     pub at: String,
+}
+
+/// The files of settings against the server that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Settings {
+    /// Lines that it could not start with.
+    pub wrong: Vec<WrongSetting>,
+    /// Settings that take effect with its next start.
+    pub pending: Vec<String>,
+    /// Whether a file was written since it read them last.
+    pub unread: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct WrongSetting {
+    pub file: String,
+    pub line: u32,
+    pub error: String,
 }
 
 fn yes() -> bool {
@@ -143,16 +164,39 @@ pub struct Database {
 pub struct ObservedTable {
     pub name: String,
     pub owner: String,
+    /// What has the name in the table's place, such as `a view`.
+    #[serde(default)]
+    pub instead: Option<String>,
+    /// Asked only where a declared column is missing.
+    #[serde(default)]
+    pub has_rows: Option<bool>,
+    // A table may well have no column.
+    #[serde(default, deserialize_with = "or_none")]
     pub columns: Vec<ObservedColumn>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+fn or_none<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ObservedColumn>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ObservedColumn {
     pub name: String,
     pub data_type: String,
     pub not_null: bool,
     pub default: Option<String>,
     pub primary_key: bool,
+    /// Whether some row has no value there; asked only where none may be missing.
+    #[serde(default)]
+    pub has_nulls: Option<bool>,
+    /// Whether two rows have the same value there; asked only where it shall be the key and is not.
+    #[serde(default)]
+    pub has_twins: Option<bool>,
+    /// What keeps its type from being changed; asked only where that is another one.
+    #[serde(default)]
+    pub held_by: Option<Vec<String>>,
 }
 
 impl From<&Column> for ObservedColumn {
@@ -163,6 +207,7 @@ impl From<&Column> for ObservedColumn {
             not_null: declared.not_null,
             default: declared.default.clone(),
             primary_key: declared.primary_key,
+            ..Self::default()
         }
     }
 }
@@ -242,6 +287,7 @@ impl Fact for Clusters {
         let mut clusters = Self::default();
         let mut tables = None;
         let mut outdated = None;
+        let mut settings = Settings::default();
         let mut applied = None;
         for line in text.lines() {
             let garbled = |error| Unobserved(format!("psql's answer is not understood: {error}"));
@@ -256,6 +302,8 @@ impl Fact for Clusters {
                 clusters.server = Some(serde_json::from_str(json).map_err(garbled)?);
             } else if let Some(json) = line.strip_prefix("tables ") {
                 tables = Some(serde_json::from_str(json).map_err(garbled)?);
+            } else if let Some(json) = line.strip_prefix("settings ") {
+                settings = serde_json::from_str(json).map_err(garbled)?;
             } else if let Some(record) = line.strip_prefix("applied ") {
                 let (sha256, at) = record.split_once(' ').unwrap_or((record, ""));
                 applied = Some(Applied {
@@ -283,6 +331,7 @@ impl Fact for Clusters {
             server.tables = tables;
             server.applied = applied;
             server.outdated_collations = outdated;
+            server.settings = settings;
         }
         Ok(clusters)
     }
@@ -296,60 +345,6 @@ fn read_cluster(line: &str) -> Option<Cluster> {
         port: words.next()?.parse().ok()?,
         start: words.next()?.to_owned(),
     })
-}
-
-/// The SQL that asks everything: first as seen from `postgres`, then inside the workshop's database.
-fn questions(workshop: &Workshop) -> String {
-    let postgres = &workshop.postgres;
-    let tables: Vec<String> = postgres
-        .tables
-        .iter()
-        .map(|t| quote::sql(&t.name))
-        .collect();
-    format!(
-        r"SELECT 'server ' || json_build_object(
-  'version', current_setting('server_version_num')::int,
-  'listen', current_setting('listen_addresses'),
-  'rules_loaded', (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time(),
-  'rules', (SELECT coalesce(json_agg(json_build_object('line', line_number, 'type', type,
-      'databases', database, 'roles', user_name, 'address', address, 'netmask', netmask,
-      'method', auth_method, 'error', error) ORDER BY line_number), '[]') FROM pg_hba_file_rules),
-  'role', (SELECT json_build_object('can_login', rolcanlogin, 'superuser', rolsuper, 'stored',
-      CASE WHEN rolpassword IS NULL THEN 'nothing' WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram'
-        WHEN rolpassword LIKE 'md5%' THEN 'md5' ELSE 'other' END)
-      FROM pg_authid WHERE rolname = {role}),
-  'database', (SELECT json_build_object('owner', pg_get_userbyid(datdba))
-      FROM pg_database WHERE datname = {database}))::text;
-SELECT current_setting('server_version_num')::int >= 150000 AS tells_collations \gset
-\if :tells_collations
-SELECT 'collations ' || coalesce(json_agg(datname ORDER BY datname), '[]')::text FROM pg_database
-  WHERE datallowconn AND datcollversion <> pg_database_collation_actual_version(oid);
-\endif
-\connect {connect}
-SELECT 'tables ' || coalesce(json_agg(json_build_object('name', c.relname,
-  'owner', pg_get_userbyid(c.relowner),
-  'columns', (SELECT json_agg(json_build_object('name', a.attname,
-      'data_type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
-      'default', pg_get_expr(d.adbin, d.adrelid),
-      'primary_key', coalesce(a.attnum = ANY (i.indkey), false)) ORDER BY a.attnum)
-    FROM pg_attribute a
-    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')::text
-FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-  AND c.relname IN ({tables});
-SELECT 'applied ' || current_setting('{record}', true);
-",
-        role = quote::sql(&postgres.role),
-        database = quote::sql(&postgres.database),
-        connect = quote::sql_identifier(&postgres.database),
-        record = super::transaction::RECORD,
-        tables = if tables.is_empty() {
-            "NULL".to_owned()
-        } else {
-            tables.join(", ")
-        },
-    )
 }
 
 /// How the login with the declared password ended; `None` when nothing answered.

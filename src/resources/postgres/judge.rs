@@ -1,21 +1,26 @@
 //! What doctor says of PostgreSQL's drifts.
 
+use super::super::files::Keeping;
 use super::super::{Context, Judgement, releases};
 use super::Drift;
-use super::facts::Stored;
+use super::facts::{Stored, WrongSetting};
 use super::files::wrong_line;
 use super::schema::SchemaDrift;
 use super::transaction;
 use crate::doctor::report::{By, Remedy, Status};
+use crate::facts::Facts;
 use crate::quote;
 
-pub fn judge(context: Context, drift: &Drift) -> Judgement {
-    let (text, commands, by) = remedy(context, drift);
+pub fn judge(context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+    let (text, commands, by) = remedy(context, &Keeping::of(facts), drift);
     Judgement {
         status: match drift {
             // Rows may be sorted otherwise, or missed by an index; the workshop goes on.
-            // The tables are right, and so is the server.
-            Drift::Collations(_) | Drift::SchemaFileChanged { .. } => Status::Warn,
+            // What is declared is looked at one by one; what else was set is somebody's own. Where only the schema's
+            // file is another, the tables are right, and so is the server.
+            Drift::Collations(_) | Drift::SettingsOwed { .. } | Drift::SchemaFileChanged { .. } => {
+                Status::Warn
+            }
             _ => Status::Fail,
         },
         summary: summary(context, drift),
@@ -77,6 +82,23 @@ fn summary(context: Context, drift: &Drift) -> String {
             )
         }
         Drift::NotEnabled => "PostgreSQL runs, but will not start with the box".to_owned(),
+        Drift::SettingsWrong { lines, .. } => {
+            let told = lines
+                .iter()
+                .map(|wrong| format!("line {} of {}: {}", wrong.line, wrong.file, wrong.error));
+            let told: Vec<String> = told.collect();
+            format!(
+                "PostgreSQL runs, but would not start again with its settings: {}",
+                told.join("; ")
+            )
+        }
+        Drift::SettingsOwed { pending } if pending.is_empty() => {
+            "PostgreSQL has not read its files of settings since they were last written".to_owned()
+        }
+        Drift::SettingsOwed { pending } => format!(
+            "PostgreSQL still runs by what its files said before, until it is started again: {}",
+            pending.join(", ")
+        ),
         Drift::Unusable { said } => format!("PostgreSQL does not answer its superuser: {said}"),
         Drift::Listen { found } => format!(
             "PostgreSQL listens on `{found}`, not on `{}`",
@@ -130,7 +152,9 @@ fn summary(context: Context, drift: &Drift) -> String {
             declared.database, declared.role
         ),
         Drift::Schema(drifts) => {
-            let lines: Vec<String> = drifts.iter().map(SchemaDrift::summary).collect();
+            // Where nothing mends it, the reason is told with it.
+            let told = |drift: &SchemaDrift| drift.mend("").err().unwrap_or(drift.summary());
+            let lines: Vec<String> = drifts.iter().map(told).collect();
             format!("In {}: {}", declared.database, lines.join("; "))
         }
         Drift::SchemaFileChanged { at } => {
@@ -153,12 +177,20 @@ pub fn named_lines(lines: &[(u32, String)]) -> String {
     format!("{word} {}", numbers.join(", "))
 }
 
+/// `line 3 of /etc/…/postgresql.conf`, and so on, for a sentence.
+pub fn named_files(lines: &[WrongSetting]) -> String {
+    let each = lines
+        .iter()
+        .map(|wrong| format!("line {} of {}", wrong.line, wrong.file));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// Whether provision leaves it, because mending it could lose what is in the rows.
 fn loses(drift: &SchemaDrift) -> bool {
     drift.mend("").is_err()
 }
 
-fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
+fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (&'static str, Vec<String>, By) {
     let declared = &context.workshop.postgres;
     let in_box = |commands: &[String]| -> Vec<String> {
         commands
@@ -197,7 +229,7 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
                 "Mend that line, or switch it off, and start PostgreSQL",
                 in_box(
                     &[
-                        vec![switched_off(&[line], file)],
+                        switched_off(keeping, &[line], file).to_vec(),
                         restart(&cluster.unit()).to_vec(),
                     ]
                     .concat(),
@@ -208,6 +240,18 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
                 in_box(&restart(&cluster.unit())),
             ),
         },
+        Drift::SettingsWrong { unit, lines } => {
+            let mut commands = Vec::new();
+            for wrong in lines.iter().filter(|wrong| wrong.line > 0) {
+                commands.extend(switched_off(keeping, &[wrong.line], &wrong.file));
+            }
+            commands.push(format!("sudo systemctl reload {unit}"));
+            you(
+                "Mend what is wrong there, or switch it off, before PostgreSQL has to start again",
+                in_box(&commands),
+            )
+        }
+        Drift::SettingsOwed { .. } => you("Have it read them, or start it again", provision()),
         Drift::DataModes { unit, folder, .. } => you(
             "Give the folder back to PostgreSQL, and start it",
             in_box(
@@ -225,9 +269,7 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             "Set the lock aside, which a PostgreSQL that was cut off left behind, and start it",
             in_box(
                 &[
-                    vec![format!(
-                        "sudo mv {folder}/postmaster.pid {folder}/postmaster.pid.aside"
-                    )],
+                    vec![keeping.set_aside(&format!("{folder}/postmaster.pid"))],
                     restart(unit).to_vec(),
                 ]
                 .concat(),
@@ -253,13 +295,18 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             lines,
         } => you(
             "Mend what is wrong there, or switch it off; until then no change takes effect",
-            in_box(&[
-                switched_off(
-                    &lines.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
-                    &format!("{}/pg_hba.conf", cluster.folder()),
-                ),
-                format!("sudo systemctl reload {}", cluster.unit()),
-            ]),
+            in_box(
+                &[
+                    switched_off(
+                        keeping,
+                        &lines.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+                        &format!("{}/pg_hba.conf", cluster.folder()),
+                    )
+                    .to_vec(),
+                    vec![format!("sudo systemctl reload {}", cluster.unit())],
+                ]
+                .concat(),
+            ),
         ),
         Drift::RulesBroken { cluster: None, .. } => you(
             "Mend what is wrong there, then let PostgreSQL read it",
@@ -279,7 +326,7 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             you("Make the database as declared", provision())
         }
         Drift::Schema(drifts) if drifts.iter().any(loses) => you(
-            "Change the column by hand: turning its type could lose what is in the rows",
+            "Change the table by hand: what is to become of its rows only their owner knows",
             in_box(&[format!(
                 "sudo -u postgres psql -p {} {}",
                 declared.port, declared.database
@@ -294,12 +341,11 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
     }
 }
 
-/// The command that makes comments of these lines, and keeps the file as it was beside.
-fn switched_off(lines: &[u32], file: &str) -> String {
+/// The commands that make comments of these lines, the file as it was kept beside.
+fn switched_off(keeping: &Keeping, lines: &[u32], file: &str) -> [String; 2] {
     let commands: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
-    format!(
-        "sudo sed -i.aside '{}' {}",
-        commands.join(";"),
-        quote::sh(file)
-    )
+    [
+        keeping.copy(file),
+        format!("sudo sed -i '{}' {}", commands.join(";"), quote::sh(file)),
+    ]
 }

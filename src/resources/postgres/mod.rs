@@ -6,6 +6,7 @@ mod judge;
 mod login;
 mod plan;
 mod predict;
+mod questions;
 mod running;
 pub mod schema;
 mod transaction;
@@ -18,7 +19,7 @@ use super::units::Units;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed, releases};
 use crate::facts::{Fact, Facts, Probe};
 use crate::workshop::Workshop;
-use facts::{Cluster, Clusters, RoleLogin, Server, Stored};
+use facts::{Cluster, Clusters, RoleLogin, Server, Stored, WrongSetting};
 use files::ClusterFiles;
 use schema::SchemaDrift;
 
@@ -116,6 +117,15 @@ pub enum Drift {
         said: String,
     },
     NotEnabled,
+    /// Lines of its files of settings that it would not start with.
+    SettingsWrong {
+        unit: String,
+        lines: Vec<WrongSetting>,
+    },
+    /// It runs by what its files said before; these settings wait for its start.
+    SettingsOwed {
+        pending: Vec<String>,
+    },
     /// The cluster is left out when the others start.
     NotAuto {
         cluster: Cluster,
@@ -224,8 +234,8 @@ impl Resource for Postgres {
         }
     }
 
-    fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        judge::judge(context, drift)
+    fn judge(&self, context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+        judge::judge(context, facts, drift)
     }
 
     fn plan(&self, context: Context, facts: &Facts, drift: &Drift) -> Plan {

@@ -1,6 +1,7 @@
 //! How PostgreSQL's drifts are mended.
 
 use super::super::change::Plan;
+use super::super::files::KEEP;
 use super::super::releases;
 use super::Drift;
 use super::facts::{Cluster, Clusters, EACH_CLUSTER, PSQL, READ_CLUSTER};
@@ -33,10 +34,10 @@ done
 /// were are kept beside.
 fn last_word(port: u16, cluster: &Cluster) -> String {
     format!(
-        "conf={conf}\n{READ_CLUSTER}\
+        "{KEEP}conf={conf}\n{READ_CLUSTER}\
          [ ! -e \"$auto\" ] || sed -i '/^port *=/d' \"$auto\"\n\
          [ \"$port\" = {port} ] || for file in \"$conf\" \"$folder\"/conf.d/*.conf; do\n\
-         \x20 [ ! -e \"$file\" ] || sed -i.aside 's/^\\([[:space:]]*port\\)[[:space:]=].*/\\1 = {port}/' \"$file\"\n\
+         \x20 [ ! -e \"$file\" ] || {{ keep \"$file\"; sed -i 's/^\\([[:space:]]*port\\)[[:space:]=].*/\\1 = {port}/' \"$file\"; }}\n\
          done\n",
         conf = quote::sh(&format!("{}/postgresql.conf", cluster.folder()))
     )
@@ -128,6 +129,11 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             ),
         )
         .unattended(),
+        Drift::SettingsWrong { lines, .. } => {
+            let files = super::judge::named_files(lines);
+            Plan::leave(format!("somebody's own, and wrong: {files}"))
+        }
+        Drift::SettingsOwed { pending } => take_over_settings(port, pending),
         Drift::Deaf => Plan::script(
             "Start PostgreSQL again",
             format!("{}systemctl restart \"$unit\"", cluster_unit(port)),
@@ -163,6 +169,33 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             declared.create_schema.path
         )),
     }
+}
+
+/// Reads the files of settings again, and starts the server anew only where one of them needs that.
+fn take_over_settings(port: u16, pending: &[String]) -> Plan {
+    let title = match pending {
+        [] => "Have PostgreSQL read its files of settings".to_owned(),
+        names => format!(
+            "Start PostgreSQL again, for its settings {}",
+            names.join(", ")
+        ),
+    };
+    let script = format!(
+        r#"{unit}psql() {{ {psql} -c "$1" </dev/null; }}
+before=$(psql 'SELECT pg_conf_load_time()')
+systemctl reload "$unit"
+tries=100
+until [ "$(psql 'SELECT pg_conf_load_time()')" != "$before" ]; do
+  tries=$((tries - 1))
+  if [ $tries -le 0 ]; then echo "PostgreSQL does not take its settings over: see its log" >&2; exit 1; fi
+  sleep 0.1
+done
+if [ -n "$(psql 'SELECT name FROM pg_settings WHERE pending_restart')" ]; then systemctl restart "$unit"; fi
+"#,
+        unit = cluster_unit(port),
+        psql = psql(port, "postgres"),
+    );
+    Plan::script(title, script)
 }
 
 /// The first cluster, which the package makes, listens from the start where it shall: no restart is owed.

@@ -7,7 +7,7 @@ use super::super::units::{Unit, Units};
 use super::Drift;
 use super::facts::{
     Cluster, Clusters, Database, ObservedColumn, ObservedTable, Role, RoleLogin, Rule, Server,
-    Stored,
+    Settings, Stored,
 };
 use super::files::ClusterFiles;
 use crate::facts::Facts;
@@ -73,6 +73,9 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
             facts.predict::<RoleLogin>(|login| login.0 = Some(Ok(())));
             facts.predict::<ClusterFiles>(|files| files.0.clear());
         }
+        Drift::SettingsOwed { .. } => expect(facts, |server| {
+            server.settings = Settings::default();
+        }),
         Drift::Collations(_) => expect(facts, |server| {
             server.outdated_collations = Some(Vec::new());
         }),
@@ -86,6 +89,7 @@ pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
         | Drift::Unusable { .. }
         | Drift::Masked { .. }
         | Drift::Failed { .. }
+        | Drift::SettingsWrong { .. }
         | Drift::DataHeld { .. }
         | Drift::DataFull { .. }
         | Drift::SchemaFileChanged { .. }
@@ -128,6 +132,7 @@ fn as_declared(declared: &Postgres) -> Server {
         name: table.name.clone(),
         owner: declared.role.clone(),
         columns: table.columns.iter().map(ObservedColumn::from).collect(),
+        ..ObservedTable::default()
     };
     Server {
         version: 0,
@@ -139,6 +144,7 @@ fn as_declared(declared: &Postgres) -> Server {
             superuser: false,
             stored: Some(Stored::Scram),
         }),
+        settings: Settings::default(),
         outdated_collations: Some(Vec::new()),
         database: Some(Database {
             owner: declared.role.clone(),

@@ -36,14 +36,25 @@ pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
         let unit = cluster.unit();
         return State::Drifted(Drift::Masked { unit });
     }
-    let drift = if clusters.server.is_none() {
-        stopped(cluster, &units, facts)
+    let Some(server) = &clusters.server else {
+        return State::Drifted(stopped(cluster, &units, facts));
+    };
+    let settings = &server.settings;
+    let drift = if !settings.wrong.is_empty() {
+        Drift::SettingsWrong {
+            unit: cluster.unit(),
+            lines: settings.wrong.clone(),
+        }
     } else if cluster.start != "auto" {
         Drift::NotAuto {
             cluster: cluster.clone(),
         }
     } else if !units.get(WRAPPER).is_enabled() {
         Drift::NotEnabled
+    } else if settings.unread || !settings.pending.is_empty() {
+        Drift::SettingsOwed {
+            pending: settings.pending.clone(),
+        }
     } else {
         return State::AsDeclared(format!(
             "cluster {}/{} answers at port {port}",

@@ -4,11 +4,17 @@ use super::facts::{ObservedColumn, ObservedTable};
 use crate::quote;
 use crate::workshop::{Column, Table};
 
-/// One way in which a table is not as declared.
+/// One way in which a table is not as declared. What keeps it from being mended without losing anything is its
+/// hindrance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaDrift {
     TableMissing {
         table: String,
+    },
+    /// Something else has the table's name.
+    NoTable {
+        table: String,
+        found: String,
     },
     TableOwner {
         table: String,
@@ -17,15 +23,18 @@ pub enum SchemaDrift {
     ColumnMissing {
         table: String,
         column: Column,
+        hindrance: Option<String>,
     },
     ColumnType {
         table: String,
         column: Column,
         found: String,
+        hindrance: Option<String>,
     },
     ColumnNull {
         table: String,
         column: Column,
+        hindrance: Option<String>,
     },
     ColumnDefault {
         table: String,
@@ -34,7 +43,8 @@ pub enum SchemaDrift {
     },
     NotPrimaryKey {
         table: String,
-        column: Column,
+        columns: Vec<String>,
+        hindrance: Option<String>,
     },
 }
 
@@ -44,20 +54,24 @@ pub fn differences(declared: &[Table], observed: &[ObservedTable], role: &str) -
     let mut drifts = Vec::new();
     for table in declared {
         let name = table.name.clone();
-        match observed.iter().find(|other| other.name == table.name) {
-            None => drifts.push(SchemaDrift::TableMissing { table: name }),
-            Some(other) => {
-                if other.owner != role {
-                    drifts.push(SchemaDrift::TableOwner {
-                        table: name,
-                        owner: other.owner.clone(),
-                    });
-                }
-                for column in &table.columns {
-                    drifts.extend(column_differences(table, column, &other.columns));
-                }
-            }
+        let Some(other) = observed.iter().find(|other| other.name == table.name) else {
+            drifts.push(SchemaDrift::TableMissing { table: name });
+            continue;
+        };
+        if let Some(found) = other.instead.clone() {
+            drifts.push(SchemaDrift::NoTable { table: name, found });
+            continue;
         }
+        if other.owner != role {
+            drifts.push(SchemaDrift::TableOwner {
+                table: name,
+                owner: other.owner.clone(),
+            });
+        }
+        for column in &table.columns {
+            drifts.extend(column_differences(table, column, other));
+        }
+        drifts.extend(key_difference(table, other));
     }
     drifts
 }
@@ -65,39 +79,123 @@ pub fn differences(declared: &[Table], observed: &[ObservedTable], role: &str) -
 fn column_differences(
     table: &Table,
     column: &Column,
-    observed: &[ObservedColumn],
+    observed: &ObservedTable,
 ) -> Vec<SchemaDrift> {
-    let table = table.name.clone();
-    let Some(found) = observed.iter().find(|other| other.name == column.name) else {
-        let column = column.clone();
-        return vec![SchemaDrift::ColumnMissing { table, column }];
+    let (name, column) = (&table.name, column.clone());
+    let Some(found) = observed.column(&column.name) else {
+        let hindrance = missing_hindrance(&column, observed);
+        return vec![SchemaDrift::ColumnMissing {
+            table: name.clone(),
+            column,
+            hindrance,
+        }];
     };
     let mut drifts = Vec::new();
     if found.data_type != column.data_type {
+        let widens = column.data_type == "text";
         drifts.push(SchemaDrift::ColumnType {
-            table: table.clone(),
+            table: name.clone(),
             column: column.clone(),
             found: found.data_type.clone(),
+            hindrance: match found.held_by.as_deref() {
+                _ if !widens => {
+                    Some("turning one into the other could lose what is in the rows".to_owned())
+                }
+                None | Some([]) => None,
+                Some(held) => Some(format!("{} would have to go first", held.join(", "))),
+            },
         });
     }
     if found.default != column.default {
         drifts.push(SchemaDrift::ColumnDefault {
-            table: table.clone(),
+            table: name.clone(),
             column: column.clone(),
             found: found.default.clone(),
         });
     }
     if found.not_null != column.not_null {
         drifts.push(SchemaDrift::ColumnNull {
-            table: table.clone(),
-            column: column.clone(),
+            table: name.clone(),
+            hindrance: match column.not_null {
+                true if found.has_nulls == Some(true) => {
+                    Some("some of its rows have no value there".to_owned())
+                }
+                false if found.primary_key => Some("it is part of the primary key".to_owned()),
+                _ => None,
+            },
+            column,
         });
     }
-    if column.primary_key && !found.primary_key {
-        let column = column.clone();
-        drifts.push(SchemaDrift::NotPrimaryKey { table, column });
-    }
     drifts
+}
+
+/// Why a column cannot be added: what would stand in the rows that are there, only their owner knows.
+fn missing_hindrance(column: &Column, observed: &ObservedTable) -> Option<String> {
+    let has_rows = observed.has_rows == Some(true);
+    let counts = column.default.as_deref().is_some_and(counts);
+    if has_rows && column.not_null && column.default.is_none() {
+        Some("the rows that are there have no value for it".to_owned())
+    } else if has_rows && column.primary_key && !counts {
+        Some("the rows that are there would all have the same key".to_owned())
+    } else if column.primary_key {
+        observed.other_key(&[column.name.as_str()])
+    } else {
+        None
+    }
+}
+
+/// The declared key, where all of its columns are there and are not the key. One that is missing comes with it.
+fn key_difference(table: &Table, observed: &ObservedTable) -> Option<SchemaDrift> {
+    let declared = table.columns.iter().filter(|column| column.primary_key);
+    let columns: Vec<&str> = declared.map(|column| column.name.as_str()).collect();
+    let found: Option<Vec<&ObservedColumn>> =
+        columns.iter().map(|name| observed.column(name)).collect();
+    let found = found?;
+    if found.iter().all(|column| column.primary_key) {
+        return None;
+    }
+    let any = |has: fn(&ObservedColumn) -> Option<bool>| {
+        found.iter().any(|column| has(column) == Some(true))
+    };
+    let hindrance = observed.other_key(&columns).or_else(|| {
+        if any(|column| column.has_nulls) {
+            Some("some of its rows have no value there".to_owned())
+        } else if columns.len() == 1 && any(|column| column.has_twins) {
+            Some("some of its rows have the same value there".to_owned())
+        } else {
+            None
+        }
+    });
+    Some(SchemaDrift::NotPrimaryKey {
+        table: table.name.clone(),
+        columns: columns.into_iter().map(str::to_owned).collect(),
+        hindrance,
+    })
+}
+
+impl ObservedTable {
+    fn column(&self, name: &str) -> Option<&ObservedColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// That it has a key which holds other columns, in words.
+    fn other_key(&self, wanted: &[&str]) -> Option<String> {
+        let key = self.columns.iter().filter(|column| column.primary_key);
+        let key: Vec<&str> = key.map(|column| column.name.as_str()).collect();
+        let is_other = !key.is_empty() && key != wanted;
+        is_other.then(|| format!("its primary key is {}", key.join(", ")))
+    }
+}
+
+/// Whether a default takes its values from a sequence.
+fn counts(default: &str) -> bool {
+    default.starts_with("nextval(")
+}
+
+/// The sequence of a default that counts, as the default itself names it.
+fn sequence(default: &str) -> Option<&str> {
+    let rest = default.strip_prefix("nextval('")?;
+    rest.strip_suffix("'::regclass)")
 }
 
 impl SchemaDrift {
@@ -105,6 +203,7 @@ impl SchemaDrift {
     pub fn table(&self) -> &str {
         match self {
             Self::TableMissing { table }
+            | Self::NoTable { table, .. }
             | Self::TableOwner { table, .. }
             | Self::ColumnMissing { table, .. }
             | Self::ColumnType { table, .. }
@@ -123,22 +222,24 @@ impl SchemaDrift {
         };
         match self {
             Self::TableMissing { table } => format!("the table {table} is missing"),
+            Self::NoTable { table, found } => format!("{table} is {found}, and no table"),
             Self::TableOwner { table, owner } => format!("the table {table} belongs to {owner}"),
-            Self::ColumnMissing { table, column } => {
+            Self::ColumnMissing { table, column, .. } => {
                 format!("the column {table}.{} is missing", column.name)
             }
             Self::ColumnType {
                 table,
                 column,
                 found,
+                ..
             } => format!(
                 "the column {table}.{} is of type {found}, not {}",
                 column.name, column.data_type
             ),
-            Self::ColumnNull { table, column } if column.not_null => {
+            Self::ColumnNull { table, column, .. } if column.not_null => {
                 format!("the column {table}.{} may be null", column.name)
             }
-            Self::ColumnNull { table, column } => {
+            Self::ColumnNull { table, column, .. } => {
                 format!("the column {table}.{} may not be null", column.name)
             }
             Self::ColumnDefault {
@@ -151,34 +252,49 @@ impl SchemaDrift {
                 or_none(found),
                 or_none(&column.default)
             ),
-            Self::NotPrimaryKey { table, column } => {
-                format!("the column {table}.{} is not the primary key", column.name)
+            Self::NotPrimaryKey { table, columns, .. } => match &columns[..] {
+                [column] => format!("the column {table}.{column} is not the primary key"),
+                _ => format!("{} are not the primary key of {table}", columns.join(", ")),
+            },
+        }
+    }
+
+    fn hindrance(&self) -> Option<&str> {
+        match self {
+            Self::ColumnMissing { hindrance, .. }
+            | Self::ColumnType { hindrance, .. }
+            | Self::ColumnNull { hindrance, .. }
+            | Self::NotPrimaryKey { hindrance, .. } => hindrance.as_deref(),
+            Self::NoTable { .. } => Some("what it is for only its owner knows"),
+            Self::TableMissing { .. } | Self::TableOwner { .. } | Self::ColumnDefault { .. } => {
+                None
             }
         }
     }
 
     /// The SQL that mends it without losing anything, or why there is none.
     pub fn mend(&self, role: &str) -> Result<String, String> {
+        if let Some(hindrance) = self.hindrance() {
+            return Err(format!("{}, and {hindrance}", self.summary()));
+        }
         let id = quote::sql_identifier;
         let alter = |table: &str, what: String| format!("ALTER TABLE {} {what};\n", id(table));
         Ok(match self {
             // The schema file itself makes what is missing.
-            Self::TableMissing { .. } => String::new(),
+            Self::TableMissing { .. } | Self::NoTable { .. } => String::new(),
             Self::TableOwner { table, .. } => alter(table, format!("OWNER TO {}", id(role))),
-            Self::ColumnMissing { table, column } => {
+            Self::ColumnMissing { table, column, .. } => {
                 alter(table, format!("ADD COLUMN {}", definition(column)))
             }
-            Self::ColumnType { table, column, .. } if column.data_type == "text" => alter(
+            Self::ColumnType { table, column, .. } => alter(
                 table,
-                format!("ALTER COLUMN {} TYPE text", id(&column.name)),
+                format!(
+                    "ALTER COLUMN {} TYPE {}",
+                    id(&column.name),
+                    column.data_type
+                ),
             ),
-            Self::ColumnType { .. } => {
-                return Err(format!(
-                    "{}, and turning one into the other could lose what is in the rows",
-                    self.summary()
-                ));
-            }
-            Self::ColumnNull { table, column } => {
+            Self::ColumnNull { table, column, .. } => {
                 let verb = if column.not_null { "SET" } else { "DROP" };
                 alter(
                     table,
@@ -190,17 +306,38 @@ impl SchemaDrift {
                     Some(default) => format!("SET DEFAULT {default}"),
                     None => "DROP DEFAULT".to_owned(),
                 };
-                alter(table, format!("ALTER COLUMN {} {what}", id(&column.name)))
+                let sequence = column.default.as_deref().and_then(sequence);
+                let made = sequence.map(|name| made_to_count(name, table, column, role));
+                format!(
+                    "{}{}",
+                    made.unwrap_or_default(),
+                    alter(table, format!("ALTER COLUMN {} {what}", id(&column.name)))
+                )
             }
-            Self::NotPrimaryKey { table, column } => {
-                alter(table, format!("ADD PRIMARY KEY ({})", id(&column.name)))
+            Self::NotPrimaryKey { table, columns, .. } => {
+                let columns: Vec<String> = columns.iter().map(|name| id(name)).collect();
+                alter(table, format!("ADD PRIMARY KEY ({})", columns.join(", ")))
             }
         })
     }
 }
 
+/// Makes the sequence if it went with the default, and has it begin behind the rows that are there.
+fn made_to_count(sequence: &str, table: &str, column: &Column, role: &str) -> String {
+    let id = quote::sql_identifier;
+    let (table, column) = (id(table), id(&column.name));
+    format!(
+        "SELECT to_regclass({name}) IS NULL AS is_gone \\gset\n\\if :is_gone\n\
+         CREATE SEQUENCE {sequence};\nALTER SEQUENCE {sequence} OWNER TO {role};\n\
+         ALTER SEQUENCE {sequence} OWNED BY {table}.{column};\n\\endif\n\
+         SELECT setval({name}, greatest((SELECT max({column}) FROM {table}), last_value)) FROM {sequence}\n  \
+         WHERE EXISTS (SELECT FROM {table}) \\g /dev/null\n",
+        name = quote::sql(sequence),
+        role = id(role),
+    )
+}
+
 fn definition(column: &Column) -> String {
-    let counts = |default: &String| default.starts_with("nextval(");
     let mut text = quote::sql_identifier(&column.name);
     match &column.default {
         // A serial column makes the sequence that its default names.

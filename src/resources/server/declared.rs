@@ -15,14 +15,20 @@ pub fn unit_path(workshop: &Workshop) -> String {
     format!("/etc/systemd/system/{}", workshop.server.unit)
 }
 
-/// What the server reads when it starts: a change of these shows only after a restart.
-pub fn read_at_start(workshop: &Workshop, login: &Login) -> [String; 4] {
-    [
-        format!("{}/server.py", folder(workshop, login)),
+/// What the server reads when it starts: a change of these shows only after a restart. Of its own files those are
+/// programs, or named in its unit, such as a file of variables.
+pub fn read_at_start(workshop: &Workshop, login: &Login) -> Vec<String> {
+    let server = &workshop.server;
+    let folder = folder(workshop, login);
+    let is_read = |name: &&str| name.ends_with(".py") || server.unit_file.content.contains(name);
+    let names = server.files.iter().map(|file| file.name.as_str());
+    let own = names.filter(is_read).map(|name| format!("{folder}/{name}"));
+    let others = [
         unit_path(workshop),
         drop_in_path(workshop),
         CREDENTIAL.to_owned(),
-    ]
+    ];
+    own.chain(others).collect()
 }
 
 /// Whether the password is there, for root alone.

@@ -1,13 +1,14 @@
 //! What doctor says of the server's drifts.
 
+use super::super::files::Keeping;
 use super::super::firewall::Closed;
 use super::super::{Context, Judgement};
 use super::{Drift, declared, words};
 use crate::doctor::report::{By, Remedy, Status};
-use crate::quote;
+use crate::facts::Facts;
 
-pub fn judge(context: Context, drift: &Drift) -> Judgement {
-    let (text, commands, by) = remedy(context, drift);
+pub fn judge(context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+    let (text, commands, by) = remedy(context, &Keeping::of(facts), drift);
     Judgement {
         status: match drift {
             // Nothing of the workshop stops for it.
@@ -81,7 +82,7 @@ fn summary(context: Context, drift: &Drift) -> String {
     }
 }
 
-fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
+fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (&'static str, Vec<String>, By) {
     let unit = &context.workshop.server.unit;
     let in_box = |commands: &[String]| -> Vec<String> {
         commands
@@ -107,14 +108,7 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
         Drift::PythonFails { module, .. } => match module.as_deref().and_then(words::in_the_way) {
             Some(path) => you(
                 "Move what bears the driver's name out of the way, and start the server again",
-                in_box(&[
-                    format!(
-                        "mv {} {}",
-                        quote::sh(path),
-                        quote::sh(&format!("{path}.aside"))
-                    ),
-                    restart(),
-                ]),
+                in_box(&[keeping.set_aside(path), restart()]),
             ),
             None => you(
                 "Install the driver once more, and start the server again",
@@ -125,13 +119,7 @@ fn remedy(context: Context, drift: &Drift) -> (&'static str, Vec<String>, By) {
             ),
         },
         Drift::UnitOverridden(paths) => {
-            let aside = paths.iter().map(|path| {
-                format!(
-                    "sudo mv {} {}",
-                    quote::sh(path),
-                    quote::sh(&format!("{path}.aside"))
-                )
-            });
+            let aside = paths.iter().map(|path| keeping.set_aside(path));
             let load = ["sudo systemctl daemon-reload".to_owned(), restart()];
             let commands: Vec<String> = aside.chain(load).collect();
             you(

@@ -159,8 +159,8 @@ impl Resource for Server {
         }
     }
 
-    fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        judge::judge(context, drift)
+    fn judge(&self, context: Context, facts: &Facts, drift: &Drift) -> Judgement {
+        judge::judge(context, facts, drift)
     }
 
     fn plan(&self, context: Context, facts: &Facts, drift: &Drift) -> Plan {

@@ -166,13 +166,10 @@ done
 
 /// The previous version stays beside, as with every file that somebody edited.
 fn convert(files: &[BoxFile]) -> Plan {
-    let mut script = "date=$(date -u +%Y%m%dT%H%M%SZ)\n".to_owned();
+    let mut script = files::KEEP.to_owned();
     for file in files {
         let path = quote::sh(&file.path);
-        script.push_str(&format!(
-            "cp -a {path} {path}.orig-$date\necho {}{path}.orig-$date\nsed -i 's/\\r$//' {path}\n",
-            files::KEPT
-        ));
+        script.push_str(&format!("keep {path}\nsed -i 's/\\r$//' {path}\n"));
     }
     let names = files
         .iter()

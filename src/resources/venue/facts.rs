@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::files::{BoxFile, sha256};
-use super::files::{self, APT, ASIDE, DAEMON, MIRRORS, SHELLS, SOURCES, UNIT};
+use super::files::{self, APT, DAEMON, MIRRORS, ORIGINALS, SHELLS, SOURCES, UNIT};
 use crate::facts::{Fact, Observed, Probe, Question, Records, Unobserved};
 use crate::quote;
 use crate::workshop::Workshop;
@@ -55,7 +55,7 @@ impl Found {
 /// All that may be left of a network, by shell alone: this is asked of every healthy box.
 fn look_for_ours() -> String {
     format!(
-        r#"for file in {APT} {SHELLS} {UNIT} {DAEMON} {MIRRORS} {ASIDE}/* /usr/local/share/ca-certificates/dwenv-*.crt /etc/ssl/certs/dwenv-*.pem; do
+        r#"for file in {APT} {SHELLS} {UNIT} {DAEMON} {MIRRORS} {ORIGINALS}/* /usr/local/share/ca-certificates/dwenv-*.crt /etc/ssl/certs/dwenv-*.pem; do
   if [ -e "$file" ] || [ -L "$file" ]; then echo "there $file"; fi
 done
 if [ -r {MIRRORS} ]; then while read -r url; do echo "mirror $url"; done <{MIRRORS}; fi

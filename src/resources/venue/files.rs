@@ -16,7 +16,7 @@ pub const DAEMON: &str = "/etc/dwenv/docker-network.env";
 /// The mirrors in Docker's settings that are there because of dwenv.
 pub const MIRRORS: &str = "/var/lib/dwenv/registry-mirrors";
 /// Files of apt's sources as they were.
-pub const ASIDE: &str = "/var/lib/dwenv/aside";
+pub const ORIGINALS: &str = "/var/lib/dwenv/orig";
 
 /// Where the distribution's archives are named.
 pub const SOURCES: &[&str] = &[

@@ -10,7 +10,7 @@ use super::docker::facts::Host;
 use super::system::Login;
 use super::{Check, Context, Judgement, Plan, Resource, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
-use crate::facts::{Fact, Facts, Probe};
+use crate::facts::{Fact, Facts, Probe, Question};
 use crate::workshop::Workshop;
 use facts::{Daemon, Found, is_declared};
 pub use files::DAEMON;
@@ -172,6 +172,15 @@ impl Resource for Venue {
 
     fn predict(&self, context: Context, facts: &Facts, drift: &Drift) {
         plan::predict(context.workshop, facts, drift);
+    }
+}
+
+/// A question for which the proxy's settings have to be read. Once one is declared, some of them are for root
+/// alone, and whoever may not read them would take them for missing.
+pub fn reading_proxy(workshop: &Workshop, fragment: String) -> Question {
+    match workshop.venue.proxy {
+        Some(_) => Question::Root(fragment),
+        None => Question::Login(fragment),
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::super::Plan;
 use super::super::apt;
 use super::super::docker::facts::{CONFIG, Host};
-use super::super::files::{self, BoxFile, KEPT, WRITTEN};
+use super::super::files::{self, BoxFile, KEEP, WRITTEN};
 use super::super::system::Login;
 use super::facts::{ARCHIVE, Daemon, Found};
 use super::files::{
-    APT, ASIDE, DAEMON, MIRRORS, SHELLS, SOURCES, UNIT, link, of_certificates, of_docker, of_proxy,
+    APT, DAEMON, MIRRORS, ORIGINALS, SHELLS, SOURCES, UNIT, link, of_certificates, of_docker,
+    of_proxy,
 };
 use super::{Drift, docker};
 use crate::facts::Facts;
@@ -161,15 +162,15 @@ fn tell_docker(workshop: &Workshop, found: &Found, host: &Host, paths: &[String]
 /// was is kept, once.
 fn mirror_script(mirror: &str) -> String {
     format!(
-        r##"mkdir -p {ASIDE}; touch {WRITTEN}
+        r##"mkdir -p {ORIGINALS}; touch {WRITTEN}
 for file in {sources}; do
   [ -e "$file" ] || continue
   new=$file.dwenv-new
   sed -E '/^(deb|URIs:)/ s#{ARCHIVE}([[:space:]]|$)#{mirror}/\2\3\4#g' "$file" >"$new"
   if cmp -s "$file" "$new"; then rm -f "$new"; continue; fi
-  aside={ASIDE}/${{file##*/}}
-  if [ ! -e "$aside" ]; then
-    cp -a "$file" "$aside.new"; sync "$aside.new"; mv -T "$aside.new" "$aside"
+  orig={ORIGINALS}/${{file##*/}}
+  if [ ! -e "$orig" ]; then
+    cp -a "$file" "$orig.new"; sync "$orig.new"; mv -T "$orig.new" "$orig"
   fi
   chmod 644 "$new"; sync "$new"
   sum=$(sha256sum <"$new"); echo "${{sum%% *}} $file" >>{WRITTEN}
@@ -183,18 +184,16 @@ done
 /// Puts the files of apt's sources back as they were; one that somebody edited since is kept.
 fn restore_script() -> String {
     format!(
-        r#"for file in {sources}; do
-  aside={ASIDE}/${{file##*/}}
-  [ -e "$aside" ] || continue
+        r#"{KEEP}for file in {sources}; do
+  orig={ORIGINALS}/${{file##*/}}
+  [ -e "$orig" ] || continue
   sum=$(sha256sum <"$file") || sum=gone
   if [ "$sum" != gone ] && ! grep -qxF "${{sum%% *}} $file" {WRITTEN}; then
-    kept=/var/backups/${{file##*/}}.orig-$(date -u +%Y%m%dT%H%M%SZ)
-    cp -a "$file" "$kept"; sync "$kept"
-    echo "{KEPT}$kept"
+    keep "$file" /var/backups
   fi
-  mv -T "$aside" "$file"
+  mv -T "$orig" "$file"
 done
-rm -rf {ASIDE}
+rm -rf {ORIGINALS}
 "#,
         sources = SOURCES.join(" "),
     )
@@ -208,7 +207,7 @@ pub fn left(workshop: &Workshop, found: &Found) -> Vec<String> {
     let is_declared = |path: &str| match path {
         APT | SHELLS => venue.proxy.is_some(),
         UNIT | DAEMON | MIRRORS => venue.concerns_docker(),
-        path if path.starts_with(ASIDE) => venue.apt_mirror.is_some(),
+        path if path.starts_with(ORIGINALS) => venue.apt_mirror.is_some(),
         path => certificates
             .iter()
             .any(|file| path == file.path || path == link(&file.path)),
@@ -220,14 +219,14 @@ pub fn left(workshop: &Workshop, found: &Found) -> Vec<String> {
 fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
     let has = |path: &str| paths.iter().any(|left| left == path);
     let is_docker = |path: &&String| [UNIT, DAEMON, MIRRORS].contains(&path.as_str());
-    let is_aside = |path: &&String| path.starts_with(ASIDE);
+    let is_original = |path: &&String| path.starts_with(ORIGINALS);
     let is_certificate = |path: &&String| path.ends_with(".crt") || path.ends_with(".pem");
     let mut script = String::new();
     let mut written = Vec::new();
     let mut shown = Vec::new();
     let plain: Vec<String> = paths
         .iter()
-        .filter(|path| !is_docker(path) && !is_aside(path) && !path.ends_with(".pem"))
+        .filter(|path| !is_docker(path) && !is_original(path) && !path.ends_with(".pem"))
         .map(|path| quote::sh(path))
         .collect();
     if !plain.is_empty() {
@@ -250,7 +249,7 @@ fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
             quote::sh(&link),
         ));
     }
-    if paths.iter().any(|path| is_aside(&path)) {
+    if paths.iter().any(|path| is_original(&path)) {
         script.push_str(&restore_script());
     }
     if has(MIRRORS) {

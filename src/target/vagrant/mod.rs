@@ -100,6 +100,29 @@ impl Vagrant {
         Ok(pick(&self.status().await?, machine)?.provider.clone())
     }
 
+    /// The provider that made a machine, from what Vagrant keeps in the folder: where Vagrant itself is too slow to
+    /// be asked. `None`: nothing is made, or several providers made what could be meant.
+    #[must_use]
+    pub fn made_by(&self, machine: Option<&str>) -> Option<String> {
+        let names = match machine {
+            Some(name) => vec![name.to_owned()],
+            None => names_in(&self.machines()),
+        };
+        let mut made: Vec<String> = names
+            .iter()
+            .flat_map(|name| {
+                let providers = names_in(&self.machines().join(name));
+                providers
+                    .into_iter()
+                    .filter(|provider| self.id(name, provider).is_some())
+            })
+            .collect();
+        made.sort_unstable();
+        made.dedup();
+        let provider = made.pop()?;
+        made.is_empty().then_some(provider)
+    }
+
     /// Finds the box: from what Vagrant said last, while that holds, else by asking.
     ///
     /// After a connection that failed, [`Self::forget`] and locate once more: the box may have moved.
@@ -306,14 +329,14 @@ impl Vagrant {
         }
     }
 
-    /// Where Vagrant keeps what it knows about a machine.
-    fn data(&self, name: &str, provider: &str) -> PathBuf {
+    /// Where Vagrant keeps what it knows about machines.
+    fn machines(&self) -> PathBuf {
         let dot = std::env::var_os("VAGRANT_DOTFILE_PATH").unwrap_or_else(|| ".vagrant".into());
-        self.folder
-            .join(dot)
-            .join("machines")
-            .join(name)
-            .join(provider)
+        self.folder.join(dot).join("machines")
+    }
+
+    fn data(&self, name: &str, provider: &str) -> PathBuf {
+        self.machines().join(name).join(provider)
     }
 
     fn id(&self, name: &str, provider: &str) -> Option<String> {
@@ -321,6 +344,14 @@ impl Vagrant {
         let id = text.trim();
         (!id.is_empty()).then(|| id.to_owned())
     }
+}
+
+/// The names in a folder; none where it cannot be read.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }
 
 /// The machine that is meant.

@@ -230,4 +230,5 @@ fn too_large_and_unreachable_are_told() {
     );
     assert!(!format!("{error:?}").contains("canary"), "{error:?}");
     assert!(error.cause.unwrap().contains("refused"));
+    assert!(error.hints[0].contains("`--config FILE`"));
 }

@@ -1,0 +1,76 @@
+//! Several boxes in one run, as far as that is seen without any box: servers that take a connection and stay silent.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::place::Place;
+
+/// The events of a run, each with its kind and its box.
+fn events(out: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    out.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .map(|line: Value| (text(&line["event"]), text(&line["target"])))
+        .collect()
+}
+
+/// Six boxes that never answer, and one that refuses at once.
+fn room() -> (Vec<TcpListener>, Vec<String>) {
+    let silent: Vec<TcpListener> = (0..6)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let port = |it: &TcpListener| it.local_addr().unwrap().port();
+    let mut targets: Vec<String> = silent
+        .iter()
+        .map(|it| format!("ssh://me@127.0.0.1:{}", port(it)))
+        .collect();
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap();
+    targets.push(format!("ssh://me@127.0.0.1:{}", port(&refusing)));
+    (silent, targets)
+}
+
+fn run(targets: &[String], more: &str) -> Vec<(String, String)> {
+    let targets: Vec<String> = targets.iter().map(|it| format!("--target {it}")).collect();
+    let line = format!(
+        "doctor --format ndjson --timeout 1 {more} {}",
+        targets.join(" ")
+    );
+    events(&Place::new().dwenv(&line).ended(3).out)
+}
+
+#[test]
+fn so_many_boxes_as_jobs_says_are_worked_on_at_once() {
+    let (_silent, targets) = room();
+    let mut at_work = BTreeSet::new();
+    let mut most = 0;
+    let mut ended = Vec::new();
+    for (event, target) in run(&targets, "--jobs 2") {
+        match event.as_str() {
+            "box_started" => assert!(at_work.insert(target)),
+            "box_finished" => {
+                assert!(at_work.remove(&target), "{target} never began");
+                ended.push(target);
+            }
+            _ => {}
+        }
+        most = most.max(at_work.len());
+    }
+    assert_eq!(most, 2);
+    ended.sort_unstable();
+    let mut all = targets;
+    all.sort_unstable();
+    assert_eq!(ended, all);
+}
+
+#[test]
+fn a_silent_box_delays_no_other() {
+    let (_silent, targets) = room();
+    let told = run(&targets, "--jobs 16");
+    let refusing = targets.last().unwrap();
+    let mut ended = told.iter().filter(|(event, _)| event == "box_finished");
+    // The last of the targets is the first to end: it waited for none of those before it.
+    assert_eq!(&ended.next().unwrap().1, refusing);
+    assert_eq!(ended.count(), targets.len() - 1);
+}
