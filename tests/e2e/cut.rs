@@ -42,6 +42,17 @@ sudo find / -xdev -name '*dwenv-new*' -o -xdev -name '*.orig-*'
 sudo cat /run/dwenv.lock
 "#;
 
+/// Stands for a secret; nothing may ever show it.
+const CANARY: &str = "canary-of-a-run-that-is-cut";
+
+/// Where the secret is, and that it is nowhere else.
+const SECRETS: &str = r#"
+sudo stat -c '%n %a %U' /etc/dwenv/postgres-password
+sudo cat /etc/dwenv/postgres-password
+printf 'can%s\n' ary-of-a-run | sudo grep -rlFs -f - --devices=skip --exclude-dir=proc --exclude-dir=sys \
+  --exclude-dir=credentials / | sort
+"#;
+
 /// The steps of a plan after [`RESET`], by how the lines begin that say that they begin.
 const STEPS: &[&str] = &[
     "Add vagrant to the group docker",
@@ -100,6 +111,66 @@ fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
         it.provision().exit(0);
         assert_eq!(it.run(STATE), uncut, "killed at: {step}");
     }
+}
+
+#[test]
+fn a_box_that_is_switched_off_at_any_step_becomes_the_same_box() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let uncut = it.run(STATE);
+    for step in STEPS {
+        it.run(RESET);
+        let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+        run.await_said(step);
+        it.lab().cut_power();
+        run.kill();
+        it.start_machine();
+        it.provision().exit(0);
+        assert_eq!(it.run(STATE), uncut, "switched off at: {step}");
+    }
+    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
+}
+
+/// A step that needs a secret waits for the laptop: at its edge, where the box is as it was before.
+#[test]
+fn a_run_that_waits_for_a_secret_is_cut_as_any_other() {
+    let mut it = Workbox::declared(Suite::Trixie);
+    it.variable("DWENV_TEST_PASSWORD", CANARY);
+    it.declare("[postgres]\npassword = { env = \"DWENV_TEST_PASSWORD\" }\n");
+    it.up().exit(0);
+    let state = format!("{STATE}\n{SECRETS}");
+    let reset = format!("{RESET}\nsudo rm -f /etc/dwenv/postgres-password");
+    let uncut = it.run(&state);
+    let link = Link::to(&it);
+    let step = "Write and start docker-workshop.service";
+
+    it.run(&reset);
+    let mut run = it.start(&link.provision());
+    run.await_said(step);
+    link.cutter.cut();
+    run.wait()
+        .exit(0)
+        .says("The link to the box is lost")
+        .never_says("canary");
+    assert_eq!(it.run(&state), uncut, "cut");
+
+    // Nobody has the secret for a run that lost its laptop: it ends, and what it left is no secret.
+    it.run(&reset);
+    let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+    run.await_said("Write server.py");
+    run.kill();
+    it.await_in_box("sudo sh -c 'grep -qs \"Write and start\" /run/dwenv/*/current'");
+    it.provision().exit(0).never_says("canary");
+    assert_eq!(it.run(&state), uncut, "killed");
+
+    it.run(&reset);
+    let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+    run.await_said(step);
+    it.lab().cut_power();
+    run.kill();
+    it.start_machine();
+    it.provision().exit(0).never_says("canary");
+    assert_eq!(it.run(&state), uncut, "switched off");
+    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
 }
 
 #[test]

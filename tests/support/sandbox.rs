@@ -12,7 +12,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dwenv::events::{Event, Events};
 use dwenv::target::sandbox::{Running, Spec, Store, Suite};
@@ -101,6 +101,14 @@ impl Lab {
         for group in self.groups() {
             // What ended with a group above it is gone already.
             let _ = fs::write(group.join("cgroup.kill"), "1");
+        }
+        // A machine that is ending would be taken for one that is booting.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let homes = self.folder().join("machines");
+        let runs = |name: &String| !inits(&homes.join(name)).is_empty();
+        while names_in(&homes).iter().any(runs) {
+            assert!(Instant::now() < deadline, "a machine outlives its power");
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
