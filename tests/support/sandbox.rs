@@ -98,13 +98,18 @@ impl Lab {
 
     /// Ends every process of this lab's machines at once, as if the power went.
     pub fn cut_power(&self) {
+        let homes = self.folder().join("machines");
+        // Those that dwenv itself has started are among them.
+        for name in names_in(&homes) {
+            let called = self.called(&name);
+            self.machines.lock().expect("no poison").insert(called);
+        }
         for group in self.groups() {
             // What ended with a group above it is gone already.
             let _ = fs::write(group.join("cgroup.kill"), "1");
         }
         // A machine that is ending would be taken for one that is booting.
         let deadline = Instant::now() + Duration::from_secs(60);
-        let homes = self.folder().join("machines");
         let runs = |name: &String| !inits(&homes.join(name)).is_empty();
         while names_in(&homes).iter().any(runs) {
             assert!(Instant::now() < deadline, "a machine outlives its power");

@@ -169,7 +169,7 @@ impl Workbox {
         let waiting = format!("until {condition}; do sleep 0.1; done");
         let output = ssh(
             &self.machine(),
-            &format!("timeout 60 sh -c {}", dwenv::quote::sh(&waiting)),
+            &format!("timeout 600 sh -c {}", dwenv::quote::sh(&waiting)),
         );
         assert!(output.status.success(), "never came true: {condition}");
     }
