@@ -74,7 +74,14 @@ impl Seen {
             let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
             let name = name.trim_end().trim_matches(['(', ')']).to_owned();
             for file in ["cmdline", "environ"] {
-                self.look_at(&process.join(file), || format!("{file} of {name}"));
+                self.look_at(&process.join(file), || {
+                    let of = if is_of_docker(&process) {
+                        "dockerd"
+                    } else {
+                        &name
+                    };
+                    format!("{file} of {of}")
+                });
             }
             self.programs.insert(name);
         }
@@ -108,6 +115,21 @@ impl Seen {
             self.leaks.insert(place());
         }
     }
+}
+
+/// Whether this process, or one that it descends from, is Docker's daemon: what the daemon calls (iptables, runc)
+/// inherits its environment.
+fn is_of_docker(process: &Path) -> bool {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    let Some((before, after)) = stat.rsplit_once(") ") else {
+        return false;
+    };
+    if before.ends_with("(dockerd") {
+        return true;
+    }
+    // After the name: the state, and the number of the parent.
+    let parent = after.split(' ').nth(1).unwrap_or("0");
+    !matches!(parent, "0" | "1") && is_of_docker(&Path::new("/proc").join(parent))
 }
 
 /// The box's own root folder as this computer's `/proc` has it, with what is mounted there.
