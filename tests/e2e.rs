@@ -7,6 +7,8 @@ mod cutter;
 mod debian_root;
 #[path = "support/json_schema.rs"]
 mod json_schema;
+#[path = "support/running.rs"]
+mod running;
 #[path = "support/slow.rs"]
 mod slow;
 #[path = "support/sandbox.rs"]

@@ -83,7 +83,7 @@ fn quiet_keeps_to_results_and_verbose_tells_every_check() {
 #[test]
 fn no_targets() {
     assert_snapshot!(Place::new().dwenv("targets").ended(0), @r#"
-        No targets are known in this folder.
+        No targets are known in this folder. `dwenv up` makes a box, and remembers it here.
         [exit 0]
         "#);
 }

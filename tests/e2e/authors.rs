@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use dwenv::target::sandbox::Suite;
 use serde_json::Value;
 
-use crate::workbox::{Ran, Workbox};
+use crate::running::Ran;
+use crate::workbox::Workbox;
 
 const CHECKS: &str = r#"
 [checks.page]

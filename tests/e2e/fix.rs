@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use dwenv::target::sandbox::Suite;
 use serde_json::Value;
 
+use crate::running::Ran;
 use crate::terminal::{CTRL_C, CTRL_D, Left, Terminal};
-use crate::workbox::{Ran, Workbox, assert_untouched};
+use crate::workbox::{Workbox, assert_untouched};
 
 /// What stands in the box's list of keys when an editor has eaten the end of a line.
 const GLUED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFirstFirstFirstFirstFirstFirstFirst one@laptop\

@@ -150,7 +150,7 @@ fn two_at_once(it: &Workbox) {
     let (one, other) = (it.start(&command), it.start(&command));
     let (one, other) = (one.wait(), other.wait());
     let did = |words: &str| {
-        let said = |ran: &crate::workbox::Ran| u32::from(ran.exit(0).out.contains(words));
+        let said = |ran: &crate::running::Ran| u32::from(ran.exit(0).out.contains(words));
         said(&one) + said(&other)
     };
     assert_eq!((did("changes made"), did("Nothing to do")), (1, 1));

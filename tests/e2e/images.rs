@@ -2,6 +2,8 @@
 
 use dwenv::target::sandbox::Suite;
 
+use serde_json::Value;
+
 use crate::support::{said, timed};
 use crate::workbox::Workbox;
 
@@ -49,11 +51,11 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
         seen.check("box.docker.images").summary,
         format!("Not in the box: {place}/dw-hello:1, {place}/dw-hello")
     );
-    let pulled = it.provision();
+    let pulled = it.dwenv(&["provision", "--yes", "--format", "ndjson"]);
     pulled
         .exit(0)
-        .says(&format!("Pull {place}/dw-hello:1, {place}/dw-hello"))
-        .says("the box is as declared");
+        .says(&format!("Pull {place}/dw-hello:1, {place}/dw-hello"));
+    assert_told_as_it_came(&pulled.out, &format!("{place}/dw-hello:1: "));
     it.doctor().ready();
     it.provision().exit(0).says("Nothing to do");
     let said = it.run(&format!(
@@ -96,4 +98,24 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     it.provision().exit(1).says("connection refused");
     it.declare("");
     it.doctor().ready();
+}
+
+/// How much of the image was there was told while it came: never less than before, and all of it at the end.
+#[track_caller]
+fn assert_told_as_it_came(told: &str, image: &str) {
+    let events = told.lines().map(|line| -> Value {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    });
+    let fractions: Vec<f64> = events
+        .filter(|event| event["event"] == "step_progress")
+        .filter(|event| {
+            event["detail"]
+                .as_str()
+                .is_some_and(|it| it.starts_with(image))
+        })
+        .filter_map(|event| event["fraction"].as_f64())
+        .collect();
+    assert!(fractions.len() > 2, "{fractions:?}");
+    assert!(fractions.is_sorted(), "{fractions:?}");
+    assert_eq!(fractions.last(), Some(&1.0));
 }

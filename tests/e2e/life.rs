@@ -71,6 +71,12 @@ fn a_life(suite: Suite) {
     it.doctor().ready();
     assert_eq!(it.rows(), rows);
 
+    // It starts anew by itself, and all that it needs begins with it.
+    it.reboot();
+    let began = it.dwenv(&["doctor", "--wait", "60s", "--format", "json"]);
+    began.ready();
+    assert_eq!(it.rows(), rows);
+
     // A command in the box, with its own outcome.
     let who = it.dwenv(&["ssh", "--", "whoami"]);
     assert_eq!(who.exit(0).out, "vagrant\n");

@@ -14,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use dwenv::target::sandbox::Suite;
 use serde::Deserialize;
 
+use crate::running::{Check, Ran};
 use crate::support;
-use crate::workbox::{Check, Ran, Workbox};
+use crate::workbox::Workbox;
 
 /// The fewest rows that the matrix has.
 const FEWEST: usize = 80;

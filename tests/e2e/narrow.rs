@@ -5,7 +5,8 @@ use dwenv::quote;
 use dwenv::target::sandbox::Suite;
 use serde_json::Value;
 
-use crate::workbox::{Started, Workbox};
+use crate::running::Started;
+use crate::workbox::Workbox;
 
 /// The sshd, the login user's shell and the temporary folders of such a box.
 const NARROW: &str = r#"

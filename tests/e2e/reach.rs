@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use dwenv::quote;
 use dwenv::target::sandbox::{Running, Suite};
 
+use crate::running::Ran;
 use crate::support::{said, text};
-use crate::workbox::{Ran, Workbox};
+use crate::workbox::Workbox;
 
 /// Otto's password: found anywhere but on a stdin, it has leaked.
 const PASSWORD: &str = "canary %h 'x' 71c3";

@@ -2,7 +2,8 @@
 
 use dwenv::target::sandbox::Suite;
 
-use crate::workbox::{Ran, Workbox};
+use crate::running::Ran;
+use crate::workbox::Workbox;
 
 /// The checks that neither passed nor were skipped, as `STATUS ID`.
 fn wrong(ran: &Ran) -> Vec<String> {

@@ -12,10 +12,11 @@ use std::time::Duration;
 use dwenv::quote;
 use dwenv::target::sandbox::Suite;
 
+use crate::running::Ran;
 use crate::support::run;
 use crate::terminal::Terminal;
 use crate::venue::Proxy;
-use crate::workbox::{Ran, Workbox};
+use crate::workbox::Workbox;
 
 /// A part of every secret here, and of nothing else on this computer.
 const CANARY: &str = "canary-4d81";

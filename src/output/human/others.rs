@@ -85,7 +85,10 @@ fn one_up(out: &mut dyn Write, style: &Style, up: &Result<Up>, verbose: bool) ->
 /// The targets that this folder knows.
 pub fn targets(out: &mut dyn Write, style: &Style, targets: &[Listed]) -> io::Result<()> {
     if targets.is_empty() {
-        return put(out, "No targets are known in this folder.\n");
+        return put(
+            out,
+            "No targets are known in this folder. `dwenv up` makes a box, and remembers it here.\n",
+        );
     }
     let rows: Vec<[Text; 4]> = targets
         .iter()
