@@ -39,6 +39,9 @@ fn main() {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use serde_json::Value;
 
     use super::common::boxes::{
         DWENV, assert_served, by_hand, destroy, ssh, succeed, up, workshop,
@@ -85,6 +88,7 @@ mod linux {
             }
             version.forget_first();
             tell("dwenv --version", &version, None, "10 ms");
+            laptop_checks();
         }
         let (lab, folder) = workshop();
         let machine = up(&lab, "ready", 10);
@@ -118,6 +122,32 @@ mod linux {
         tell("dwenv doctor", &doctor, Some(&plain), "0.9");
         let what = "dwenv provision, nothing to do";
         tell(what, &provision, Some(&plain), "0.9");
+    }
+
+    /// The slowest check of the laptop, of those that wait neither for a program (none is found here) nor for a
+    /// server on the internet.
+    fn laptop_checks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut slowest = Times::default();
+        for _ in 0..SHORT_RUNS {
+            let before = [
+                "doctor", "--before", "--target", "vagrant", "--format", "json",
+            ];
+            let output = Command::new(DWENV)
+                .args(before)
+                .current_dir(&folder)
+                .env("PATH", folder.path())
+                .env("HOME", folder.path())
+                .output()
+                .expect("the built dwenv");
+            let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+            let checks = report["checks"].as_array().expect("its checks").iter();
+            let alone = checks
+                .filter(|it| !matches!(it["id"].as_str(), Some("laptop.clock" | "laptop.tls")));
+            let took = alone.filter_map(|it| it["duration_ms"].as_u64()).max();
+            slowest.push(Duration::from_millis(took.expect("checks that were made")));
+        }
+        tell("the laptop's slowest check", &slowest, None, "200 ms");
     }
 
     pub fn first_provision() {

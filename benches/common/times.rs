@@ -14,6 +14,11 @@ impl Times {
         done
     }
 
+    /// One that was measured elsewhere.
+    pub fn push(&mut self, took: Duration) {
+        self.0.push(took);
+    }
+
     /// Leaves out the first run, which only warmed what is read from disks.
     pub fn forget_first(&mut self) {
         self.0.remove(0);

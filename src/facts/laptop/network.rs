@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OnceCell;
 
 use super::super::collect::seconds_since_1970;
 use super::super::record::Record;
@@ -99,12 +100,7 @@ pub struct WebDate {
 /// Asks without TLS, which would refuse a clock that is wrong.
 pub async fn web_date(address: &str) -> Record {
     let answer = async {
-        let client = reqwest::Client::builder()
-            .timeout(SERVER)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .ok()?;
-        let answer = client.head(address).send().await.ok()?;
+        let answer = client().await.ok()?.head(address).send().await.ok()?;
         let date = answer.headers().get("date")?.to_str().ok()?;
         Some(date.to_owned())
     };
@@ -112,6 +108,27 @@ pub async fn web_date(address: &str) -> Record {
         date: answer.await,
         local: seconds_since_1970(),
     })
+}
+
+/// Who asks all servers. It reads every certificate that this computer trusts, which takes a processor a tenth of a
+/// second: the other probes do not wait for that.
+async fn client() -> reqwest::Result<&'static reqwest::Client> {
+    static CLIENT: OnceCell<reqwest::Client> = OnceCell::const_new();
+    let build = || {
+        reqwest::Client::builder()
+            .timeout(SERVER)
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_info(true)
+            // A link that is kept would outlive the runtime that it belongs to.
+            .pool_max_idle_per_host(0)
+            .build()
+    };
+    CLIENT
+        .get_or_try_init(|| async {
+            let built = tokio::task::spawn_blocking(build).await;
+            built.expect("reqwest's builder gives its errors back")
+        })
+        .await
 }
 
 /// A server's certificate, or why there is none.
@@ -141,12 +158,8 @@ pub async fn vouched(hosts: &[&str]) -> Vec<Vouched> {
 }
 
 async fn certificate(host: &str) -> reqwest::Result<Option<String>> {
-    let client = reqwest::Client::builder()
-        .timeout(SERVER)
-        .redirect(reqwest::redirect::Policy::none())
-        .tls_info(true)
-        .build()?;
-    let answer = client.head(format!("https://{host}/")).send().await?;
+    let address = format!("https://{host}/");
+    let answer = client().await?.head(address).send().await?;
     let info = answer.extensions().get::<reqwest::tls::TlsInfo>();
     let certificate = info.and_then(reqwest::tls::TlsInfo::peer_certificate);
     Ok(certificate.map(|der| BASE64_STANDARD.encode(der)))
