@@ -122,6 +122,8 @@ pub fn probing(probes: &[Probe], mark: &str, asks: bool) -> Program {
         concat!(
             "LC_ALL=C; export LC_ALL; who=$(id); id=${{who#uid=}}; id=${{id%%(*}}; ",
             r"user=${{who#*\(}}; user=${{user%%)*}}; ",
+            // A login file may have lost it.
+            r#"case $HOME in /*) ;; *) HOME=$(getent passwd "$id" | cut -d: -f6); export HOME ;; esac; "#,
             r#"said=$(printf '%s\nhome=%s\nshell=%s' "$who" "$HOME" "$SHELL"); "#,
             r#"printf '\n%s {LOGIN} 0 0 %s\n%s' {mark} "${{#said}}" "$said"; "#,
             r#"run() {{ "$@" timeout -k 1 {seconds} sh -c {loader} dwenv {length} "$HOME" "$user" $elevated; }}; "#,

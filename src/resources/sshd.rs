@@ -35,6 +35,8 @@ pub struct Keys {
     glued: Vec<(String, u32)>,
     /// sshd was told not to look at modes and owners.
     lenient: bool,
+    /// A setting of sshd that keeps everybody from the box's sockets: its file, and the line.
+    pub closed: Option<(String, String)>,
 }
 
 impl Keys {
@@ -54,6 +56,10 @@ while IFS=: read -r name _ _ _ _ home _; do look "$name" "$home"; done </etc/pas
 while [ "$all" != : ]; do all=${all#:}; set -- "$@" "${all%%:*}"; all=:${all#*:}; done
 "#;
 
+/// Settings of sshd by which nobody is let through to a socket of the box.
+pub const CLOSES: &str =
+    "(AllowStreamLocalForwarding[[:space:]]+(no|remote)|DisableForwarding[[:space:]]+yes)";
+
 /// How a key begins, after its options.
 const KEY: &str = "(ssh-(rsa|dss|ed25519)|ecdsa-sha2-[a-z0-9]+|sk-[a-z0-9@.-]+) AAAA";
 
@@ -65,11 +71,11 @@ impl Fact for Keys {
 for home; do set -- "$@" "$home/.ssh" "$home/.ssh/authorized_keys"; done
 stat -c 'stat %a %U %G %s %n' "$@" || exit 1
 for path; do case $path in */authorized_keys) ;; *) shift; continue ;; esac; shift; set -- "$@" "$path"; done
-grep -HnoiE '^[[:space:]]*StrictModes[[:space:]]+no|^([^#].*)?{KEY}.*{KEY}' "$@" /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null |
+grep -HnoiE '^[[:space:]]*(StrictModes[[:space:]]+no|{CLOSES})|^([^#].*)?{KEY}.*{KEY}' "$@" /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null |
 while IFS=: read -r path line rest; do
   case $path in
     */authorized_keys) echo "glued $line $path" ;;
-    *) echo lenient ;;
+    *) case $rest in *[Ff]orwarding*) echo "closed $path $rest" ;; *) echo lenient ;; esac ;;
   esac
 done
 echo end"#
@@ -102,6 +108,12 @@ echo end"#
                     .glued
                     .push((path.join(" "), number.parse().map_err(|_| garbled())?)),
                 ["lenient"] => found.lenient = true,
+                // The first one counts.
+                ["closed", path, ref line @ ..] => {
+                    found
+                        .closed
+                        .get_or_insert((path.to_owned(), line.join(" ").trim().to_owned()));
+                }
                 ["end"] => {}
                 _ => return Err(garbled()),
             }

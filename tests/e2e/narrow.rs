@@ -19,6 +19,7 @@ echo Welcome to this machine!
 echo "No backup, no mercy" >&2
 printf '\ndwenv-0 elevated 0 0 3\nyes'
 umask 077
+unset HOME
 cd /
 END
 cat /tmp/noise /home/vagrant/.bashrc >/tmp/bashrc
@@ -105,6 +106,27 @@ fn a_bare_box_that_lets_hardly_anything_through_is_made_ready() {
         .exit(0)
         .says("handshakes 1, execs 1, tunnels");
     assert_eq!(it.rows(), rows);
+
+    // Where Docker cannot be asked, nobody says that it is ill.
+    in_box(
+        &it,
+        "echo 'AllowStreamLocalForwarding no' >>/etc/ssh/sshd_config.d/00-narrow.conf; systemctl restart ssh",
+    );
+    let asked = it.doctor();
+    let docker = asked.exit(3).check("box.docker.daemon");
+    assert_eq!(docker.status, "unknown");
+    assert_eq!(
+        docker.summary,
+        "docker.service runs, but /etc/ssh/sshd_config.d/00-narrow.conf has `AllowStreamLocalForwarding no`, so \
+         nobody can ask it over SSH"
+    );
+    for command in &docker.commands {
+        let words = command
+            .strip_prefix("dwenv ssh --target sandbox -- ")
+            .expect("a command in the box");
+        it.run(words);
+    }
+    it.doctor().ready();
 }
 
 /// Two locks, and somebody who holds each: one before the run begins, one between two steps of apt's own.

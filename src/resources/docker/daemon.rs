@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::super::sshd::Keys;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
 use super::super::{State, observed};
@@ -134,6 +135,20 @@ fn said(facts: &Facts) -> Option<String> {
     words.as_ref().as_ref().ok()?.journal.clone()
 }
 
+/// Why the socket let nobody in.
+fn silent(facts: &Facts) -> Drift {
+    let keys = facts.get::<Keys>();
+    let closed = keys
+        .as_ref()
+        .as_ref()
+        .ok()
+        .and_then(|keys| keys.closed.clone());
+    closed.map_or(Drift::DaemonSilent, |(file, line)| Drift::SshdCloses {
+        file,
+        line,
+    })
+}
+
 pub fn diff_daemon(facts: &Facts) -> State<Drift> {
     let unit = observed!(facts, Units).get(UNIT);
     let login = observed!(facts, Login);
@@ -159,7 +174,7 @@ pub fn diff_daemon(facts: &Facts) -> State<Drift> {
             _ if !is_silent && !owed.is_empty() => State::Drifted(Drift::RestartOwed(owed)),
             // Whoever may not use the socket learns nothing from it.
             _ if !may_ask => State::AsDeclared(format!("{UNIT} runs")),
-            Ok(DockerApi(None)) => State::Drifted(Drift::DaemonSilent),
+            Ok(DockerApi(None)) => State::Drifted(silent(facts)),
             Ok(DockerApi(Some(api))) if api.version.is_empty() => {
                 State::AsDeclared(format!("{UNIT} runs"))
             }

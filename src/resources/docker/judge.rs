@@ -1,6 +1,7 @@
 //! What doctor says of Docker's drifts.
 
 use super::super::files::Keeping;
+use super::super::sshd::CLOSES;
 use super::super::{Context, Judgement};
 use super::daemon::Failure;
 use super::facts::{CONFIG, DockerGroup};
@@ -16,6 +17,7 @@ pub fn judge(context: Context, facts: &Facts, drift: &Drift) -> Judgement {
             Drift::SubnetClash(_) | Drift::ComposeTooOld { .. } | Drift::RestartOwed(_) => {
                 Status::Warn
             }
+            Drift::SshdCloses { .. } => Status::Unknown,
             _ => Status::Fail,
         },
         summary: summary(drift),
@@ -62,6 +64,9 @@ fn summary(drift: &Drift) -> String {
         }
         Drift::DaemonMasked => format!("{UNIT} is masked: somebody forbade it to start"),
         Drift::DaemonSilent => format!("{UNIT} runs, but its socket answers nobody"),
+        Drift::SshdCloses { file, line } => {
+            format!("{UNIT} runs, but {file} has `{line}`, so nobody can ask it over SSH")
+        }
         Drift::NotInGroup { user } => {
             format!("{user} is not in the group {}", DockerGroup::NAME)
         }
@@ -194,6 +199,18 @@ fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (String, Vec<St
         Drift::DaemonSilent => you(
             "Start it again",
             in_box(&[format!("sudo systemctl restart docker.socket {UNIT}")]),
+        ),
+        Drift::SshdCloses { file, .. } => you(
+            "Take that line out of the settings of sshd, and have it read them",
+            in_box(&[
+                keeping.copy(file),
+                format!(
+                    "sudo sed -Ei {} {}",
+                    quote::sh(&format!("/^[[:space:]]*{CLOSES}/Id")),
+                    quote::sh(file)
+                ),
+                "sudo systemctl reload ssh".to_owned(),
+            ]),
         ),
         Drift::NotInGroup { user } => you(
             "Add the user to the group; whoever is logged in has to log in again",

@@ -153,6 +153,11 @@ pub enum Drift {
     RestartOwed(Vec<String>),
     DaemonMasked,
     DaemonSilent,
+    /// sshd keeps everybody from the box's sockets, so the daemon could not be asked: its file, and the line.
+    SshdCloses {
+        file: String,
+        line: String,
+    },
     NotInGroup {
         user: String,
     },

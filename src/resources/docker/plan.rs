@@ -67,6 +67,9 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
             "Start Docker's daemon again",
             or_why(&format!("systemctl restart docker.socket {UNIT}")),
         ),
+        Drift::SshdCloses { file, line } => Plan::leave(format!(
+            "Docker cannot be asked over SSH: {file} has `{line}`, which is whoever's looks after the box"
+        )),
         Drift::NotInGroup { user } => Plan::script(
             format!("Add {user} to the group {}", DockerGroup::NAME),
             format!("usermod -aG {} {}", DockerGroup::NAME, quote::sh(user)),
@@ -194,6 +197,7 @@ pub fn predict(context: Context, facts: &Facts, drift: &Drift) {
         | Drift::StorageOnFilesystem { .. }
         | Drift::StorageRefused { .. }
         | Drift::DaemonMasked
+        | Drift::SshdCloses { .. }
         | Drift::SessionOlderThanGroup { .. }
         | Drift::ClientTooOld { .. }
         | Drift::ClientPinned { .. }
