@@ -30,7 +30,7 @@ pub const KEEP: &str = r#"keep() {
   kept=${2:-${1%/*}}/${1##*/}.orig-$(date -u +%Y%m%dT%H%M%SZ) number=1 more=
   while [ -e "$kept$more" ]; do number=$((number + 1)); more=-$number; done
   cp -a "$1" "$kept$more"; sync "$kept$more"
-  echo "dwenv-kept $kept$more"
+  printf 'dwenv-kept %s\n' "$kept$more"
 }
 "#;
 
@@ -83,7 +83,7 @@ put() {
       keep "$1"
     fi
   fi
-  grep -qxF "$sum $1" "$written" || echo "$sum $1" >>"$written"
+  grep -qxF "$sum $1" "$written" || printf '%s\n' "$sum $1" >>"$written"
   mv -T "$new" "$1"
 }
 "#;
