@@ -106,6 +106,8 @@ pub struct Host {
     /// Files that the daemon reads when it starts and that are newer than it, with when they were written, in
     /// microseconds since 1970.
     pub newer: Vec<(String, u64)>,
+    /// What `dockerd --validate` holds against a file that the daemon which runs has not read, or that none has.
+    pub refusal: Option<String>,
     /// Where the file puts Docker's data elsewhere: the file systems, by mount point.
     pub mounts: Vec<(String, String)>,
 }
@@ -134,7 +136,7 @@ const LOOK_AROUND: &str = r#"read -r forwarding </proc/sys/net/ipv4/ip_forward
 while read -r device network _ _ _ _ _ mask _; do echo "route $device $network $mask"; done </proc/net/route
 [ ! -e /snap/bin/docker ] || echo snap
 grep -sH '^[^#]*DOCKER_API_VERSION=' /etc/environment "$1/.profile" "$1/.bash_profile" "$1/.bashrc"
-newer=
+newer= unread=
 if [ -e /run/docker.pid ]; then
   for file in /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service /etc/systemd/system/docker.service.d/*.conf; do
     # What the network needs is compared by what it says.
@@ -144,7 +146,10 @@ if [ -e /run/docker.pid ]; then
 fi
 [ -z "$newer" ] || stat -c 'newer %.6Y %n' $newer
 config=/etc/docker/daemon.json elsewhere=
+# What the daemon runs with, it has found good. (Docker 20.10 knows no `--validate`, and says so.)
 if [ -e $config ]; then
+  case "$newer " in *" $config "*) unread=yes ;; *) [ -e /run/docker.pid ] || unread=yes ;; esac
+  [ -z "$unread" ] || dockerd --validate --config-file $config 2>&1 | sed -n '/unable to configure/{s/^/refusal /p;q}'
   echo config
   while IFS= read -r line || [ -n "$line" ]; do
     printf '|%s\n' "$line"
@@ -186,6 +191,7 @@ impl Fact for Host {
                     host.newer.push((path.join(" "), written_at));
                 }
                 ["snap"] => host.snap = true,
+                ["refusal", ..] => host.refusal = line.strip_prefix("refusal ").map(message),
                 ["config"] => host.config = Some(String::new()),
                 ["mount", mount, kind] => host.mounts.push((mount.to_owned(), kind.to_owned())),
                 _ if line.starts_with('/') => host.pins.extend(read_pin(line)),
