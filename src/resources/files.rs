@@ -34,7 +34,8 @@ pub const KEEP: &str = r#"keep() {
 }
 "#;
 
-/// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
+/// The SHA-256 of everything that dwenv ever wrote to a path, or into a file of somebody's own: what is not among them
+/// was edited by somebody.
 pub const WRITTEN: &str = "/var/lib/dwenv/written";
 
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.

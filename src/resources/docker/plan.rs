@@ -6,7 +6,7 @@ use super::super::packages::Packages;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
 use super::super::{Context, Plan, apt, releases};
-use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR};
+use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR, VALIDATE};
 use super::images::as_listed;
 use super::{Drift, UNIT, networks};
 use crate::facts::Facts;
@@ -14,17 +14,21 @@ use crate::facts::services::Api;
 use crate::provision::outcome::Difference;
 use crate::quote;
 
-/// A daemon that runs is not given up for settings that it would not start with. (Docker 20.10 knows no
-/// `--validate`, and says so.)
-pub const OR_KEEP_RUNNING: &str = r#"said=$(dockerd --validate 2>&1) || true
-case $said in *"unable to configure"*) echo "$said" >&2; exit 1 ;; esac
-"#;
+/// A daemon that runs is not given up for settings that it would not start with.
+#[must_use]
+pub fn or_keep_running() -> String {
+    format!(
+        "{VALIDATE}said=$(validate) || true\n\
+         case $said in *'unable to configure'*) echo \"$said\" >&2; exit 1 ;; esac\n"
+    )
+}
 
 /// The daemon again, with what its files say now.
 fn restart() -> String {
     format!(
-        "{OR_KEEP_RUNNING}systemctl daemon-reload\n\
-         systemctl reset-failed {UNIT} 2>/dev/null || true\nsystemctl restart {UNIT}\n"
+        "{}systemctl daemon-reload\n\
+         systemctl reset-failed {UNIT} 2>/dev/null || true\nsystemctl restart {UNIT}\n",
+        or_keep_running()
     )
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::Plan;
 use super::super::apt;
-use super::super::docker::OR_KEEP_RUNNING;
 use super::super::docker::facts::{CONFIG, Host};
+use super::super::docker::or_keep_running;
 use super::super::files::{self, BoxFile, KEEP, WRITTEN};
 use super::super::system::Login;
 use super::facts::{ARCHIVE, Daemon, Found};
@@ -22,12 +22,10 @@ use crate::workshop::Workshop;
 /// The daemon again, if it runs: one that does not reads its files when it starts.
 fn restart() -> String {
     format!(
-        "systemctl daemon-reload
-systemctl reset-failed docker.service 2>/dev/null || true
-if systemctl -q is-active docker.service; then
-{OR_KEEP_RUNNING}systemctl restart docker.service
-fi
-"
+        "systemctl daemon-reload\n\
+         systemctl reset-failed docker.service 2>/dev/null || true\n\
+         if systemctl -q is-active docker.service; then\n{}systemctl restart docker.service\nfi\n",
+        or_keep_running()
     )
 }
 
