@@ -9,6 +9,7 @@ mod resources {
     pub mod case;
     mod combined;
     mod declared;
+    mod kept;
     mod properties;
     mod robust;
     mod rows;

@@ -30,11 +30,12 @@ pub const KEEP: &str = r#"keep() {
   kept=${2:-${1%/*}}/${1##*/}.orig-$(date -u +%Y%m%dT%H%M%SZ) number=1 more=
   while [ -e "$kept$more" ]; do number=$((number + 1)); more=-$number; done
   cp -a "$1" "$kept$more"; sync "$kept$more"
-  echo "dwenv-kept $kept$more"
+  printf 'dwenv-kept %s\n' "$kept$more"
 }
 "#;
 
-/// Every SHA-256 that dwenv ever wrote to a path: what is not among them was edited by somebody.
+/// The SHA-256 of everything that dwenv ever wrote to a path, or into a file of somebody's own: what is not among them
+/// was edited by somebody.
 pub const WRITTEN: &str = "/var/lib/dwenv/written";
 
 /// Writes one file from the script's stdin: PATH OWNER MODE LENGTH.
@@ -83,7 +84,7 @@ put() {
       keep "$1"
     fi
   fi
-  grep -qxF "$sum $1" "$written" || echo "$sum $1" >>"$written"
+  grep -qxF "$sum $1" "$written" || printf '%s\n' "$sum $1" >>"$written"
   mv -T "$new" "$1"
 }
 "#;

@@ -78,6 +78,29 @@ fn files_that_somebody_edited_are_put_right_and_kept() {
     it.doctor().fails("box.server.unit").says("dwenv.conf");
     it.provision().exit(0);
     it.doctor().ready();
+
+    // Among dwenv's lines of a file that is somebody's own; what stands outside them stays there.
+    let rules = it.run("echo /etc/postgresql/*/main/pg_hba.conf");
+    it.run(&format!(
+        "sudo sed -i '/^# dwenv: begin/,/^# dwenv: end/s/samenet .*/samenet reject # not yet/; $a # mine' {rules}; sudo systemctl reload 'postgresql@*'"
+    ));
+    it.doctor().fails("box.postgres.rules");
+    it.provision()
+        .exit(0)
+        .says(&format!("it is kept as {rules}.orig-"));
+    it.doctor().ready();
+    assert_eq!(
+        it.run(&format!("sudo grep -c 'reject # not yet' {rules}.orig-*")),
+        "1"
+    );
+    assert_eq!(it.run(&format!("sudo tail -n 1 {rules}")), "# mine");
+    it.run(&format!(
+        "sudo sed -i '/^# dwenv: begin/,/^# dwenv: end/d' {rules}; sudo systemctl reload 'postgresql@*'"
+    ));
+    it.doctor().fails("box.postgres.rules");
+    it.provision().exit(0).never_says("kept as");
+    it.doctor().ready();
+
     it.run("sudo touch -d '+2 seconds' docker-workshop/server.py");
     it.doctor()
         .fails("box.server.unit")

@@ -1,7 +1,7 @@
 //! The fault matrix: whatever is done to a box, doctor names just that as the cause, and what it prints mends it.
 //!
 //! The rows stand in `tests/data/faults/`, one file a room. `DWENV_FAULT=NAME` runs only the rows whose name
-//! holds NAME.
+//! holds NAME; several are parted by commas.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -104,10 +104,9 @@ fn faults() -> Vec<Fault> {
 /// The rows of one release, those among them that `DWENV_FAULT` asks for.
 fn of(suite: Suite) -> Vec<Fault> {
     let wanted = std::env::var("DWENV_FAULT").unwrap_or_default();
+    let is_wanted = |fault: &Fault| wanted.split(',').any(|part| fault.name.contains(part));
     let mut faults = faults();
-    faults.retain(|fault| {
-        fault.suites.iter().any(|name| name == suite.name()) && fault.name.contains(&wanted)
-    });
+    faults.retain(|fault| fault.suites.iter().any(|name| name == suite.name()) && is_wanted(fault));
     faults
 }
 

@@ -42,7 +42,7 @@ fn a_check_is_explained() {
             lacks parts of the kernel needs a restart of the box; an engine that does
             not fit the kernel's cgroups needs a newer engine.
             Needs: `box.docker.package`, `box.docker.config`, `box.docker.storage`
-            Finds: docker-down, docker-iptables
+            Finds: docker-down, docker-iptables, docker-cgroup
         [exit 0]
         "#);
 }

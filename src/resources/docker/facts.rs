@@ -106,6 +106,8 @@ pub struct Host {
     /// Files that the daemon reads when it starts and that are newer than it, with when they were written, in
     /// microseconds since 1970.
     pub newer: Vec<(String, u64)>,
+    /// What `dockerd --validate` holds against a file that the daemon which runs has not read, or that none has.
+    pub refusal: Option<String>,
     /// Where the file puts Docker's data elsewhere: the file systems, by mount point.
     pub mounts: Vec<(String, String)>,
 }
@@ -127,6 +129,16 @@ impl Host {
     }
 }
 
+/// Asks the program of the daemon what it holds against its file, called as the daemon that runs was: what stands in
+/// the file too is refused. (Docker 20.10 knows no `--validate`, and says so.)
+pub const VALIDATE: &str = r#"validate() {
+  pid=$(cat /run/docker.pid 2>/dev/null || true) name= called=
+  [ -z "$pid" ] || read -r name 2>/dev/null </proc/"$pid"/comm || true
+  [ "$name" != dockerd ] || called=$(tr '\0' ' ' </proc/"$pid"/cmdline)
+  dockerd ${called#* } --validate 2>&1
+}
+"#;
+
 /// Nearly all of it is read by the shell itself: this is asked of every healthy box. (dash reads byte by byte,
 /// and the kernel gives such a value only once: the line's end never comes, which `read` takes for a failure.)
 const LOOK_AROUND: &str = r#"read -r forwarding </proc/sys/net/ipv4/ip_forward
@@ -134,7 +146,7 @@ const LOOK_AROUND: &str = r#"read -r forwarding </proc/sys/net/ipv4/ip_forward
 while read -r device network _ _ _ _ _ mask _; do echo "route $device $network $mask"; done </proc/net/route
 [ ! -e /snap/bin/docker ] || echo snap
 grep -sH '^[^#]*DOCKER_API_VERSION=' /etc/environment "$1/.profile" "$1/.bash_profile" "$1/.bashrc"
-newer=
+newer= unread=
 if [ -e /run/docker.pid ]; then
   for file in /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service /etc/systemd/system/docker.service.d/*.conf; do
     # What the network needs is compared by what it says.
@@ -144,7 +156,10 @@ if [ -e /run/docker.pid ]; then
 fi
 [ -z "$newer" ] || stat -c 'newer %.6Y %n' $newer
 config=/etc/docker/daemon.json elsewhere=
+# What the daemon runs with, it has found good.
 if [ -e $config ]; then
+  case "$newer " in *" $config "*) unread=yes ;; *) [ -e /run/docker.pid ] || unread=yes ;; esac
+  [ -z "$unread" ] || validate | sed -n '/unable to configure/{s/^/refusal /p;q}'
   echo config
   while IFS= read -r line || [ -n "$line" ]; do
     printf '|%s\n' "$line"
@@ -158,7 +173,7 @@ impl Fact for Host {
     fn probes(_: &Workshop) -> Vec<Probe> {
         vec![Probe::new(
             Self::PROBE,
-            Question::Login(LOOK_AROUND.to_owned()),
+            Question::Login(format!("{VALIDATE}{LOOK_AROUND}")),
         )]
     }
 
@@ -186,6 +201,7 @@ impl Fact for Host {
                     host.newer.push((path.join(" "), written_at));
                 }
                 ["snap"] => host.snap = true,
+                ["refusal", ..] => host.refusal = line.strip_prefix("refusal ").map(message),
                 ["config"] => host.config = Some(String::new()),
                 ["mount", mount, kind] => host.mounts.push((mount.to_owned(), kind.to_owned())),
                 _ if line.starts_with('/') => host.pins.extend(read_pin(line)),
@@ -243,13 +259,13 @@ pub const LAST_ERROR: &str = r"start=$(systemctl show -p InvocationID --value do
   grep -E 'level=fatal|[Ff]ailed to start daemon|unable to configure the Docker daemon|Error starting daemon' |
   tail -n 1";
 
-/// What it holds against its file is asked too. (Docker 20.10 knows no `--validate`, and says so.)
-const VALIDATE: &str = r"[ ! -e /etc/docker/daemon.json ] || dockerd --validate 2>&1 | grep 'unable to configure' | tail -n 1 | sed 's/^/validate /'
+/// What it holds against its file is asked too.
+const OBJECTION: &str = r"[ ! -e /etc/docker/daemon.json ] || validate | grep 'unable to configure' | tail -n 1 | sed 's/^/validate /'
 true";
 
 impl Fact for DaemonWords {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        let fragment = format!("{LAST_ERROR} | sed 's/^/journal /'\n{VALIDATE}");
+        let fragment = format!("{VALIDATE}{LAST_ERROR} | sed 's/^/journal /'\n{OBJECTION}");
         vec![Probe::deep(Self::PROBE, Question::Root(fragment))]
     }
 

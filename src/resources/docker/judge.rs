@@ -25,7 +25,7 @@ pub fn judge(context: Context, facts: &Facts, drift: &Drift) -> Judgement {
     }
 }
 
-fn summary(drift: &Drift) -> String {
+pub fn summary(drift: &Drift) -> String {
     match drift {
         Drift::EngineMissing(packages) => format!("Not installed: {}", packages.join(", ")),
         Drift::EngineConflicts(packages) => format!(

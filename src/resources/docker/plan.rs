@@ -6,7 +6,7 @@ use super::super::packages::Packages;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
 use super::super::{Context, Plan, apt, releases};
-use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR};
+use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR, VALIDATE};
 use super::images::as_listed;
 use super::{Drift, UNIT, networks};
 use crate::facts::Facts;
@@ -14,14 +14,23 @@ use crate::facts::services::Api;
 use crate::provision::outcome::Difference;
 use crate::quote;
 
-/// A daemon that runs is not given up for settings that it would not start with. (Docker 20.10 knows no
-/// `--validate`, and says so.)
-const RESTART: &str = r#"said=$(dockerd --validate 2>&1) || true
-case $said in *"unable to configure"*) echo "$said" >&2; exit 1 ;; esac
-systemctl daemon-reload
-systemctl reset-failed docker.service 2>/dev/null || true
-systemctl restart docker.service
-"#;
+/// A daemon that runs is not given up for settings that it would not start with.
+#[must_use]
+pub fn or_keep_running() -> String {
+    format!(
+        "{VALIDATE}said=$(validate) || true\n\
+         case $said in *'unable to configure'*) echo \"$said\" >&2; exit 1 ;; esac\n"
+    )
+}
+
+/// The daemon again, with what its files say now.
+fn restart() -> String {
+    format!(
+        "{}systemctl daemon-reload\n\
+         systemctl reset-failed {UNIT} 2>/dev/null || true\nsystemctl restart {UNIT}\n",
+        or_keep_running()
+    )
+}
 
 pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
     match drift {
@@ -43,7 +52,8 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
         | Drift::StorageDriverGone { .. }
         | Drift::StorageOnFilesystem { .. }
         | Drift::StorageRefused { .. } => Plan::leave(format!(
-            "{CONFIG} is somebody's own, and what was meant cannot be known"
+            "{}. {CONFIG} is somebody's own, and what was meant cannot be known",
+            super::judge::summary(drift)
         )),
         Drift::DaemonMasked => {
             Plan::leave(format!("{UNIT} is masked, so somebody forbade it to start"))
@@ -61,7 +71,7 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
         }
         Drift::RestartOwed(_) => Plan::script(
             "Start Docker's daemon again, with what its files say now; its containers stop",
-            RESTART,
+            restart(),
         ),
         Drift::DaemonSilent => Plan::script(
             "Start Docker's daemon again",

@@ -1,7 +1,7 @@
 //! How PostgreSQL's drifts are mended.
 
 use super::super::change::Plan;
-use super::super::files::KEEP;
+use super::super::files::{KEEP, WRITTEN};
 use super::super::releases;
 use super::Drift;
 use super::facts::{Cluster, Clusters, EACH_CLUSTER, PSQL, READ_CLUSTER};
@@ -261,12 +261,21 @@ fn let_in(declared: &Postgres) -> Plan {
         quote::sql(&declared.listen_addresses)
     );
     let script = format!(
-        r#"{unit}psql() {{ {psql} "$@"; }}
+        r#"{unit}{KEEP}psql() {{ {psql} "$@"; }}
 hba=$(psql -c 'SHOW hba_file' </dev/null)
 block=$(cat)
 case $block in *"{BLOCK_END}") ;; *) echo "the rules did not come whole" >&2; exit 1 ;; esac
+written={WRITTEN}; mkdir -p "${{written%/*}}"; touch "$written"
+recorded() {{ sum=$(printf '%s\n' "$1" | sha256sum); line="${{sum%% *}} $hba"; grep -qxF "$line" "$written"; }}
 # Without its last line nobody can say where the old block ends: then its rules stay, below the new ones.
-if grep -q '^{BLOCK_END}' "$hba"; then drop='/^{BLOCK_BEGIN}/,/^{BLOCK_END}/d'; else drop='/^{BLOCK_BEGIN}/d'; fi
+drop='/^{BLOCK_BEGIN}/d'
+if grep -q '^{BLOCK_END}' "$hba"; then
+  lines='/^{BLOCK_BEGIN}/,/^{BLOCK_END}/'
+  drop=${{lines}}d
+  old=$(sed -n "${{lines}}p" "$hba")
+  [ -z "$old" ] || [ "$old" = "$block" ] || recorded "$old" || keep "$hba"
+fi
+recorded "$block" || printf '%s\n' "$line" >>"$written"
 {{ printf '%s\n' "$block"; sed "$drop" "$hba"; }} >"$hba.dwenv-new"
 chown --reference="$hba" "$hba.dwenv-new"
 chmod --reference="$hba" "$hba.dwenv-new"

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::Plan;
 use super::super::apt;
 use super::super::docker::facts::{CONFIG, Host};
+use super::super::docker::or_keep_running;
 use super::super::files::{self, BoxFile, KEEP, WRITTEN};
 use super::super::system::Login;
 use super::facts::{ARCHIVE, Daemon, Found};
@@ -18,11 +19,15 @@ use crate::provision::outcome::Difference;
 use crate::quote;
 use crate::workshop::Workshop;
 
-/// A daemon that does not run reads its files when it starts.
-const RESTART: &str = "systemctl daemon-reload
-systemctl reset-failed docker.service 2>/dev/null || true
-if systemctl -q is-active docker.service; then systemctl restart docker.service; fi
-";
+/// The daemon again, if it runs: one that does not reads its files when it starts.
+fn restart() -> String {
+    format!(
+        "systemctl daemon-reload\n\
+         systemctl reset-failed docker.service 2>/dev/null || true\n\
+         if systemctl -q is-active docker.service; then\n{}systemctl restart docker.service\nfi\n",
+        or_keep_running()
+    )
+}
 
 pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
     let found = facts.get::<Found>();
@@ -31,6 +36,13 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
     let (Ok(found), Ok(login)) = (found.as_ref(), login.as_ref()) else {
         return Plan::leave("what the box has for its network is not known");
     };
+    if let (Ok(host), Drift::DockerUntold(_) | Drift::DaemonStale) = (host.as_ref(), drift)
+        && let Some(said) = &host.refusal
+    {
+        return Plan::leave(format!(
+            "Docker would not start again, since it refuses {CONFIG}: {said}"
+        ));
+    }
     match drift {
         Drift::ProxyUntold(paths) => {
             let files = of_proxy(workshop, &login.user);
@@ -67,7 +79,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         },
         Drift::DaemonStale => Plan::script(
             "Start Docker again, with the network's settings; its containers stop",
-            RESTART,
+            restart(),
         ),
         Drift::Left(paths) => match host.as_ref() {
             Ok(host) => take_away(found, host, paths),
@@ -153,7 +165,7 @@ fn tell_docker(workshop: &Workshop, found: &Found, host: &Host, paths: &[String]
         Daemon::Off => "Tell Docker's daemon of the network",
         _ => "Tell Docker's daemon of the network, and start it again; its containers stop",
     };
-    Plan::script_reading(title, format!("{write}{remove}{RESTART}"), stdin)
+    Plan::script_reading(title, format!("{write}{remove}{}", restart()), stdin)
         .with_secret(files::hold_secret(&files))
         .showing(shown)
 }
@@ -280,7 +292,8 @@ fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
         title.push_str(", and start Docker again; its containers stop");
         // Last goes what tells the next run that this one came to its end.
         script.push_str(&format!(
-            "rm -f {UNIT}\n{RESTART}rm -f {MIRRORS} {DAEMON}\n"
+            "rm -f {UNIT}\n{}rm -f {MIRRORS} {DAEMON}\n",
+            restart()
         ));
     }
     Plan::script_reading(title, script, stdin)
