@@ -6,9 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use dwenv::target::sandbox::Suite;
@@ -311,43 +309,5 @@ fn in_box(it: &Workbox, script: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(support::text(&output.stderr))
-    }
-}
-
-impl Workbox {
-    /// Types a command at a terminal in the workshop's folder, and says yes to what it asks.
-    fn type_in(&self, command: &str) -> Result<(), String> {
-        let ours = self.command(&[]);
-        let dwenv = Path::new(ours.get_program())
-            .parent()
-            .expect("a folder")
-            .display();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut typing = Command::new("timeout");
-        typing
-            .args(["120", "script", "-qec", command, "/dev/null"])
-            .current_dir(self.folder())
-            .envs(
-                ours.get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
-            .env("PATH", format!("{dwenv}:{path}"))
-            .env("TERM", "dumb");
-        let mut typing = typing
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let keys = typing.stdin.take();
-        // A command that asks nothing may have ended before the answer comes.
-        let _ = keys.map(|mut keys| keys.write_all(b"y\ny\ny\n"));
-        let typed = typing
-            .wait_with_output()
-            .map_err(|error| error.to_string())?;
-        if typed.status.success() {
-            Ok(())
-        } else {
-            Err(support::text(&typed.stdout))
-        }
     }
 }

@@ -121,10 +121,7 @@ fn a_bare_box_that_lets_hardly_anything_through_is_made_ready() {
          nobody can ask it over SSH"
     );
     for command in &docker.commands {
-        let words = command
-            .strip_prefix("dwenv ssh --target sandbox -- ")
-            .expect("a command in the box");
-        it.run(words);
+        it.type_in(command).expect("what is printed can be typed");
     }
     it.doctor().ready();
 }

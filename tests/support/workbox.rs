@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -160,6 +160,42 @@ impl Workbox {
             &format!("timeout 600 sh -c {}", dwenv::quote::sh(&waiting)),
         );
         assert!(output.status.success(), "never came true: {condition}");
+    }
+
+    /// Types a command at a terminal in the workshop's folder, and says yes to what it asks.
+    pub fn type_in(&self, command: &str) -> Result<(), String> {
+        let ours = self.command(&[]);
+        let dwenv = Path::new(ours.get_program())
+            .parent()
+            .expect("a folder")
+            .display();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut typing = Command::new("timeout");
+        typing
+            .args(["120", "script", "-qec", command, "/dev/null"])
+            .current_dir(self.folder())
+            .envs(
+                ours.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .env("PATH", format!("{dwenv}:{path}"))
+            .env("TERM", "dumb");
+        let mut typing = typing
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let keys = typing.stdin.take();
+        // A command that asks nothing may have ended before the answer comes.
+        let _ = keys.map(|mut keys| keys.write_all(b"y\ny\ny\n"));
+        let typed = typing
+            .wait_with_output()
+            .map_err(|error| error.to_string())?;
+        if typed.status.success() {
+            Ok(())
+        } else {
+            Err(text(&typed.stdout))
+        }
     }
 
     /// Has the box start anew, and waits until it lets somebody in again.
