@@ -11,6 +11,8 @@ mod json_schema;
 mod running;
 #[path = "support/slow.rs"]
 mod slow;
+#[path = "support/stocked.rs"]
+mod stocked;
 #[path = "support/sandbox.rs"]
 mod support;
 #[path = "support/terminal.rs"]

@@ -64,7 +64,7 @@ fn a_unit_that_systemd_would_not_take_is_not_put_in_place() {
 }
 
 #[test]
-fn docker_settings_that_its_daemon_would_not_take_are_not_put_in_place() {
+fn docker_is_not_started_again_into_settings_that_it_would_not_take() {
     let it = Workbox::provisioned(Suite::Trixie);
     // Somebody's own, which the daemon that runs has not read yet.
     let settings = "{\"no-such-setting\": true}";
@@ -74,7 +74,7 @@ fn docker_settings_that_its_daemon_would_not_take_are_not_put_in_place() {
     it.declare("[network]\nregistry_mirrors = [\"http://127.0.0.1:5000\"]\n");
     it.provision()
         .exit(1)
-        .says("/etc/docker/daemon.json is left as it is, because the new one is wrong")
+        .says("Docker would not start again, since it refuses /etc/docker/daemon.json")
         .says("no-such-setting");
     assert_eq!(it.run("cat /etc/docker/daemon.json"), settings);
     assert_eq!(it.run("systemctl is-active docker"), "active");

@@ -14,6 +14,7 @@ use dwenv::target::sandbox::{Running, Spec, State, Suite};
 use serde_json::Value;
 
 use crate::running::{Ran, Started};
+use crate::stocked::stocked;
 use crate::support::{Lab, said, ssh, text};
 
 /// The name of the sandbox that `--target sandbox` means, and its host name.
@@ -47,9 +48,11 @@ impl Workbox {
         workbox
     }
 
-    /// A machine that is ready for the workshop.
+    /// A machine that is ready for the workshop. Its packages were there before it was provisioned.
     pub fn provisioned(suite: Suite) -> Self {
-        let workbox = Self::declared(suite);
+        let mut workbox = Self::declared(suite);
+        let bases = stocked(suite).display().to_string();
+        workbox.variable("DWENV_BASE_DIR", &bases);
         workbox.up().exit(0);
         workbox
     }

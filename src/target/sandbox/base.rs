@@ -73,10 +73,15 @@ pub struct Base {
     _lock: Lock,
 }
 
+/// Where the base of a release is, or will be.
+pub fn folder_of(folder: &Path, suite: Suite) -> PathBuf {
+    folder.join(format!("{}-{}", suite.name(), recipe(suite)))
+}
+
 /// Finds the base of a release, or makes it. Another run that is making it is waited for.
 pub fn get(folder: &Path, suite: Suite, events: &Events) -> Result<Base> {
     files::make_folder(folder)?;
-    let root = folder.join(format!("{}-{}", suite.name(), recipe(suite)));
+    let root = folder_of(folder, suite);
     let lock_path = folder.join(format!("{}.lock", suite.name()));
     let patience = Duration::from_secs(1200);
     let waiting = || {

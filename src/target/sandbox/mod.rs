@@ -88,6 +88,12 @@ impl Store {
         Ok(Self { folder, bases })
     }
 
+    /// The folder of the base that machines of this release are copies of, whether it is made already or not.
+    #[must_use]
+    pub fn base_of(&self, suite: Suite) -> PathBuf {
+        base::folder_of(&self.bases, suite)
+    }
+
     /// Makes the sandbox if it is missing, starts it if it is stopped, and returns once its sshd answers.
     pub fn up(&self, spec: &Spec, events: &Events) -> Result<Running> {
         spec.check()?;
