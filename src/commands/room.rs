@@ -152,6 +152,19 @@ impl<'a> Room<'a> {
             is_settled: AtomicBool::default(),
         };
         turn.take_place().await;
+        self.begins_another()?;
+        events.emit(Event::BoxStarted);
+        if !self.is_one() {
+            let at_once = self
+                .jobs
+                .min(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
+            tokio::time::sleep(a_part_of(JITTER * at_once)).await;
+        }
+        Ok(turn)
+    }
+
+    /// Whether a box that nothing was done to yet is still to be begun with.
+    fn begins_another(&self) -> Result<()> {
         if self.environment.interrupts.asked() > 0 {
             return Err(
                 Error::new(ErrorKind::Interrupted, "not tried: you stopped the run")
@@ -165,14 +178,7 @@ impl<'a> Room<'a> {
             return Err(Error::new(ErrorKind::Interrupted, why)
                 .hint("Mend those, then run the same with `--limit failed`"));
         }
-        events.emit(Event::BoxStarted);
-        if !self.is_one() {
-            let at_once = self
-                .jobs
-                .min(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
-            tokio::time::sleep(a_part_of(JITTER * at_once)).await;
-        }
-        Ok(turn)
+        Ok(())
     }
 
     /// Asks when every box waits for the answer or needs none, and somebody does.
@@ -228,6 +234,14 @@ impl<'a> Room<'a> {
 impl Turn<'_> {
     pub fn is_alone(&self) -> bool {
         self.room.is_one()
+    }
+
+    /// Whether this box, to which nothing was done while it waited, is still to be begun with.
+    ///
+    /// # Errors
+    /// Where somebody stopped the run, or too many other boxes failed.
+    pub fn is_wanted(&self) -> Result<()> {
+        self.room.begins_another()
     }
 
     /// The room's answer for a box that needs this. Who waits for it takes nobody's place.

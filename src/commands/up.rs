@@ -57,10 +57,17 @@ async fn one(
     turn: Turn<'_>,
     starting: &tokio::sync::Mutex<()>,
 ) -> Result<(Up, ExitCode)> {
+    // One of several is not "the" box of this folder, and a machine that never answered is none.
+    let made = !matches!(target, Target::Ssh(_) | Target::Named(_));
     {
         let _only_one = match starting.try_lock() {
-            Ok(only_one) => only_one,
-            Err(_) => turn.waiting("Waiting for its turn", starting.lock()).await,
+            _ if !made => None,
+            Ok(only_one) => Some(only_one),
+            Err(_) => {
+                let only_one = turn.waiting("Waiting for its turn", starting.lock()).await;
+                turn.is_wanted()?;
+                Some(only_one)
+            }
         };
         target::up(target, workshop, &environment.folder, &turn.events).await?;
     }
@@ -73,8 +80,6 @@ async fn one(
         wait_lock: cli::WAIT_LOCK,
     };
     let alone = turn.is_alone();
-    // One of several is not "the" box of this folder, and a machine that never answered is none.
-    let made = !matches!(target, Target::Ssh(_) | Target::Named(_));
     if alone && made {
         target::remember(&environment.folder, target)?;
     }

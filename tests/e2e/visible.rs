@@ -1,10 +1,12 @@
 //! What is seen of a run while it works, where it fails, and where somebody stops it.
 
+use std::net::TcpListener;
+
 use dwenv::target::sandbox::Suite;
 use serde_json::Value;
 
 use crate::json_schema;
-use crate::support::said;
+use crate::support::{names_in, said};
 use crate::workbox::{Workbox, assert_untouched};
 
 /// Holds dpkg's lock until its unit is stopped.
@@ -105,6 +107,30 @@ fn a_room_that_is_stopped_begins_with_no_further_box() {
         .exit(0)
         .says("1 change to make on sandbox")
         .says("to make on sandbox:second");
+}
+
+#[test]
+fn no_box_is_made_once_too_many_have_failed() {
+    let it = Workbox::declared(Suite::Trixie);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    drop(listener);
+    let failing = format!("ssh://nobody@127.0.0.1:{port}");
+    let ran = it.dwenv(&[
+        "up",
+        "--max-fail",
+        "1",
+        "--target",
+        &failing,
+        "--target",
+        "sandbox:first",
+        "--target",
+        "sandbox:second",
+    ]);
+    // Boxes are made one after the other: who waited for that looks once more. (Nobody says yes to what they need.)
+    ran.says("not tried: 1 of the other boxes had failed (--max-fail 1)");
+    let made = names_in(&it.lab().folder().join("machines"));
+    assert!(made.len() <= 1, "{made:?}");
 }
 
 #[test]
