@@ -54,16 +54,16 @@ pub fn read(bytes: &[u8]) -> Reading {
 #[must_use]
 pub fn cause_of(said: &str, target: Option<&str>) -> Option<Known> {
     let recognised = read(said.as_bytes()).recognised;
-    // What is wrong with a laptop, or in the workshop's files, is not said by a program in the box.
+    // What is wrong with a laptop, or in the workshop's files, is not said by a program in the box. And it is
+    // provision that failed: to be told to provision helps nobody.
     let of_box = |one: &&Recognised| {
-        one.because.is_none() && matches!(one.row.place, Place::Box | Place::Network)
+        let commands: Vec<&str> = one.row.commands_on(System::this()).collect();
+        one.because.is_none()
+            && matches!(one.row.place, Place::Box | Place::Network)
+            && commands != ["dwenv provision"]
     };
     let one = recognised.iter().find(of_box)?;
     let fill = |text: &str| filled(one.row, text, &one.values);
-    let to_target = |command: String| match target {
-        Some(target) => command.replace("dwenv ssh --", &format!("dwenv ssh --target {target} --")),
-        None => command,
-    };
     Some(Known {
         id: one.row.id.clone(),
         cause: fill(&one.row.cause),
@@ -72,11 +72,26 @@ pub fn cause_of(said: &str, target: Option<&str>) -> Option<Known> {
             commands: one
                 .row
                 .commands_on(System::this())
-                .map(|command| to_target(fill(command)))
+                .map(|command| to_target(fill(command), target))
                 .collect(),
             by: one.row.by,
         },
     })
+}
+
+/// A command of the catalogue, which speaks of a folder's one box, for this box.
+fn to_target(command: String, target: Option<&str>) -> String {
+    const OF_A_BOX: [&str; 6] = ["destroy", "doctor", "down", "provision", "ssh", "up"];
+    let words = command
+        .strip_prefix("dwenv ")
+        .map(|rest| rest.split_once(' ').unwrap_or((rest, "")));
+    match (words, target) {
+        (Some((verb, arguments)), Some(target)) if OF_A_BOX.contains(&verb) => {
+            let told = format!("dwenv {verb} --target {target} {arguments}");
+            told.trim_end().to_owned()
+        }
+        _ => command,
+    }
 }
 
 /// Whether there is anything but space in it.
@@ -230,6 +245,26 @@ fn in_order(found: Found) -> Vec<Recognised> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_for_the_box_of_a_folder_becomes_one_for_a_box_of_a_room() {
+        for (command, told) in [
+            ("dwenv ssh -- df -h", "dwenv ssh --target room-1 -- df -h"),
+            ("dwenv up", "dwenv up --target room-1"),
+            ("dwenv explain box.ssh", "dwenv explain box.ssh"),
+            ("vagrant reload", "vagrant reload"),
+        ] {
+            assert_eq!(to_target(command.to_owned(), Some("room-1")), told);
+            assert_eq!(to_target(command.to_owned(), None), command);
+        }
+    }
+
+    #[test]
+    fn who_provisions_is_not_told_to_provision() {
+        let said = "FATAL:  lock file \"postmaster.pid\" already exists";
+        assert_eq!(read(said.as_bytes()).recognised[0].row.id, "pg-stale-pid");
+        assert_eq!(cause_of(said, None), None);
+    }
 
     #[test]
     fn what_somebody_else_wrote_is_not_put_into_a_command() {

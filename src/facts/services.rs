@@ -1,6 +1,7 @@
 //! Services of the box asked in their own protocol, over tunnels of the one session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::models::SystemVersion;
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
@@ -23,6 +24,8 @@ use crate::workshop::Password;
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// Bollard's own limit on one request, in seconds; a pull of an image is many reads within one.
 const DOCKER_TIMEOUT: u64 = 600;
+/// How long the daemon may take to say which it is.
+const GREETING: Duration = Duration::from_secs(30);
 /// How much is read of the server's answer.
 const LONGEST_ANSWER: usize = 1 << 20;
 
@@ -76,9 +79,20 @@ impl Answer {
 /// When the login user may not use the socket, or nobody listens there.
 pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<(Docker, SystemVersion)> {
     let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
-    let mut sender = http_client(tunnel).await?;
-    // Asked here and not by bollard, which keeps the answer to itself: another would cost a round trip.
-    let version = docker_version(&mut sender, body_full(Bytes::new())).await?;
+    let greeting = async {
+        let mut sender = http_client(tunnel).await?;
+        // Asked here and not by bollard, which keeps the answer to itself: another would cost a round trip.
+        let version = docker_version(&mut sender, body_full(Bytes::new())).await?;
+        Ok::<_, Error>((sender, version))
+    };
+    let greeted = tokio::time::timeout(GREETING, greeting).await;
+    let (sender, version) = greeted.unwrap_or_else(|_| {
+        Err(
+            Error::failed("Docker took the connection and never answered")
+                .because(format!("nothing came for {} s", GREETING.as_secs()))
+                .hint("Start it again in the box: sudo systemctl restart docker"),
+        )
+    })?;
     let spoken = spoken_version(&version)
         .ok_or_else(|| Error::failed("Docker does not say which API it speaks"))?;
     let sender = Arc::new(tokio::sync::Mutex::new(sender));

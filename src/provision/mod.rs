@@ -126,6 +126,7 @@ pub async fn run(
                 transport,
             });
         }
+        tried.decline(&plans.steps, &agreed);
         let mut agreed = agreed.into_iter();
         plans.steps.retain(|_| agreed.next() == Some(true));
         let applied;
@@ -180,6 +181,13 @@ impl Tried {
         self.0.iter().any(is_it)
     }
 
+    /// Those that somebody did not agree to are not asked about again.
+    fn decline(&mut self, steps: &[Step], agreed: &[bool]) {
+        let declined = steps.iter().zip(agreed).filter(|(_, agreed)| !**agreed);
+        self.0
+            .extend(declined.map(|(step, _)| (step.clone(), ChangeStatus::NotTried)));
+    }
+
     fn add(&mut self, steps: &[Step], applied: &Applied) {
         let statuses = applied.statuses.iter().cloned();
         self.0.extend(steps.iter().cloned().zip(statuses));
@@ -219,7 +227,7 @@ async fn apply(
     if hold.asked() > 0 {
         return Err(Error::new(
             ErrorKind::Interrupted,
-            "no change was begun: you stopped the run",
+            "no further change was begun: you stopped the run",
         )
         .hint("Run the same command again: it goes on from what the box then is"));
     }

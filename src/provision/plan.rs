@@ -77,7 +77,7 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             blocked.insert(check.id);
             continue;
         }
-        let mut planned: Option<Step> = None;
+        let mut planned: Vec<Step> = Vec::new();
         // Where the change for one drift is predicted, a second one of the same check may be seen.
         loop {
             let (status, seen) = match check.judge(context, facts) {
@@ -110,10 +110,10 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
                         packages: None,
                     };
                     // What is not predicted is looked at when it is done.
-                    if planned.is_some_and(|before| before.is_like(&step)) {
+                    if planned.iter().any(|before| before.is_like(&step)) {
                         break;
                     }
-                    planned = Some(step.clone());
+                    planned.push(step.clone());
                     plans.add(step);
                 }
                 State::Drifted(Plan::Leave(reason)) | State::Unknown(reason) => {

@@ -56,8 +56,8 @@ pub mod step {
     pub const LINE: &str = "line";
     /// It runs this command.
     pub const COMMAND: &str = "command";
-    /// The command that it ran last ended with another status than 0.
-    pub const FAILED: &str = "failed";
+    /// The command that it ran last ended, with this status.
+    pub const RAN: &str = "ran";
     /// It waits for its secret.
     pub const SECRET: &str = "secret";
     pub const END: &str = "end";
@@ -103,7 +103,7 @@ step() { # NUMBER TITLE SCRIPT SECRET_LENGTH WHERE_IT_FAILS
       case $line in
         "$mark pulse") frame "$1.pulse" 0 '' ;;
         "$mark + "*) frame "$1.command" 0 "${line#"$mark + "}" ;;
-        "$mark ! "*) frame "$1.failed" "${line##* }" '' ;;
+        "$mark ! "*) frame "$1.ran" "${line##* }" '' ;;
         "$mark "*) status=${line##* }; break ;;
         *) frame "$1.line" 0 "$line" ;;
       esac
@@ -134,13 +134,15 @@ if [ -s "$lock" ]; then read -r whose <"$lock"; frame taken 0 "$whose"; fi
 printf '%s since %s\n%s\n' "$owner" "$(date -u '+%F %T UTC')" "$mark" >"$lock"
 "#;
 
-/// Begins each step's script: the programs that change the box are told as they are run, and how they failed, over a
+/// Begins each step's script: the programs that change the box are told as they are run, and how they ended, over a
 /// descriptor of their own, so that what they print goes where it went. What they read is not told.
 const RAN: &str = r#"ran() {
   ran=$*
   printf '\n%s + %s\n' MARK "${ran%%"
 "*}" >&4
-  "$@" 4>&- || { failed=$?; printf '\n%s ! %s\n' MARK "$failed" >&4; return "$failed"; }
+  ended=0; "$@" 4>&- || ended=$?
+  printf '\n%s ! %s\n' MARK "$ended" >&4
+  return "$ended"
 }
 "#;
 
@@ -346,8 +348,8 @@ mod tests {
         assert_eq!(
             told,
             format!(
-                "M + install -m 600 /dev/stdin file\nM + cp file two\nM + chmod -v 640 file\nmode 640\n\
-                 M + cp nothing there\nM ! 1\n1\nM + mv file lost/file\n{said}\nM ! 1"
+                "M + install -m 600 /dev/stdin file\nM ! 0\nM + cp file two\nM ! 0\nM + chmod -v 640 file\nM ! 0\n\
+                 mode 640\nM + cp nothing there\nM ! 1\n1\nM + mv file lost/file\n{said}\nM ! 1"
             )
         );
         assert_eq!(status, Some(1));
@@ -383,7 +385,7 @@ mod tests {
     fn a_variable_for_one_command_reaches_it_and_no_other() {
         let (told, status) =
             run("WORD=there setpriv sh -c 'echo \"$WORD\"'\necho \"${WORD:-gone}\"");
-        assert_eq!(told, "M + setpriv sh -c echo \"$WORD\"\nthere\ngone");
+        assert_eq!(told, "M + setpriv sh -c echo \"$WORD\"\nthere\nM ! 0\ngone");
         assert_eq!(status, Some(0));
     }
 }

@@ -227,9 +227,9 @@ impl<'a> Teller<'a> {
                 self.events.detail(format!("$ {body}"));
                 self.command = Some((body, None));
             }
-            step::FAILED => {
-                if let Some((_, failed)) = &mut self.command {
-                    *failed = Some(status);
+            step::RAN => {
+                if let Some((_, ended)) = &mut self.command {
+                    *ended = Some(status);
                 }
             }
             step::END if status == 0 => {
@@ -263,14 +263,17 @@ impl<'a> Teller<'a> {
             TIMED_OUT => "did not end in time and was stopped".to_owned(),
             status => format!("ended with status {status}"),
         };
-        // Another one failed before, where the last went well or the step says otherwise.
-        let ended = |(_, failed): &(String, Option<i32>)| *failed == Some(status);
+        // Which one failed is known where the last one ended like the step, or was at work when its time was over.
+        let blamed = |(_, ended): &(String, Option<i32>)| match ended {
+            Some(ended) => *ended == status,
+            None => status == TIMED_OUT,
+        };
         Failure {
             known: explain::cause_of(&said, self.events.target()),
             command: self
                 .command
                 .take()
-                .filter(ended)
+                .filter(blamed)
                 .map(|(command, _)| command),
             reason: match said.as_str() {
                 "" => how,
@@ -403,7 +406,7 @@ mod tests {
         frames.extend(lines.iter().map(|line| ("line", 0, line.as_str())));
         frames.extend([
             ("line", 0, "cp: error writing 'b': No space left on device"),
-            ("failed", 1, ""),
+            ("ran", 1, ""),
             ("end", 1, ""),
         ]);
         let (failure, events) = failure(&frames);
@@ -431,18 +434,31 @@ mod tests {
     fn a_command_is_blamed_only_where_the_step_ended_with_it() {
         let after = [("line", 0, "nothing listens"), ("end", 1, "")];
         for (frames, blamed) in [
-            (&[("command", 0, "a"), ("failed", 1, "")][..], Some("a")),
-            (&[("command", 0, "a"), ("failed", 7, "")], None),
+            (&[("command", 0, "a"), ("ran", 1, "")][..], Some("a")),
+            (&[("command", 0, "a"), ("ran", 7, "")], None),
             (
-                &[("command", 0, "a"), ("failed", 1, ""), ("command", 0, "b")],
+                &[("command", 0, "a"), ("ran", 1, ""), ("command", 0, "b")],
                 None,
             ),
             (&[("command", 0, "a")], None),
+            (&[("command", 0, "a"), ("ran", 0, "")], None),
             (&[], None),
         ] {
             let (failure, _) = failure(&[&[("begin", 0, "")], frames, &after].concat());
             assert_eq!(failure.command.as_deref(), blamed, "{frames:?}");
             assert_eq!(failure.known, None);
+        }
+    }
+
+    #[test]
+    fn what_was_at_work_when_the_time_was_over_is_blamed() {
+        for (frames, blamed) in [
+            (&[("command", 0, "a")][..], Some("a")),
+            (&[("command", 0, "a"), ("ran", 0, "")], None),
+        ] {
+            let over = [("end", TIMED_OUT, "")];
+            let (failure, _) = failure(&[&[("begin", 0, "")], frames, &over].concat());
+            assert_eq!(failure.command.as_deref(), blamed, "{frames:?}");
         }
     }
 

@@ -44,7 +44,7 @@ impl Keys {
 }
 
 /// The home folders of the users who have keys, as paths of sh in `$1` and following; each is told with its user.
-const HOMES: &str = r#"login=$2 home=$1; set --
+const HOMES: &str = r#"login=$2 home=$1 settings=; set --
 look() { # USER HOME
   [ -f "$2/.ssh/authorized_keys" ] || return
   case "$all" in *":$2:"*) return ;; esac
@@ -74,8 +74,16 @@ for path; do case $path in */authorized_keys) ;; *) shift; continue ;; esac; shi
 grep -HnoiE '^[[:space:]]*(StrictModes[[:space:]]+no|{CLOSES})|^([^#].*)?{KEY}.*{KEY}' "$@" /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null |
 while IFS=: read -r path line rest; do
   case $path in
-    */authorized_keys) echo "glued $line $path" ;;
-    *) case $rest in *[Ff]orwarding*) echo "closed $path $rest" ;; *) echo lenient ;; esac ;;
+    */authorized_keys) echo "glued $line $path"; continue ;;
+  esac
+  case $rest in
+    # Who it is meant for, sshd itself knows.
+    *[Ff]orwarding*)
+      [ -n "$settings" ] || settings=$(sshd -T -C "user=$login,host=localhost,addr=127.0.0.1" 2>/dev/null)
+      case $settings in
+        *'allowstreamlocalforwarding no'*|*'allowstreamlocalforwarding remote'*|*'disableforwarding yes'*) echo "closed $path $rest" ;;
+      esac ;;
+    *) echo lenient ;;
   esac
 done
 echo end"#
