@@ -16,6 +16,7 @@ pub async fn run(environment: &Environment) -> Result<ExitCode> {
     target::destroy(&target, &workshop, &environment.folder, &environment.events).await?;
     let mut done = Done::new("destroy", format!("{target} is removed."));
     done.target = Some(target.to_string());
+    done.hints = vec![format!("`dwenv up --target {target}` makes it anew")];
     environment.tell(|output| output.done(&done))?;
     Ok(ExitCode::Ready)
 }

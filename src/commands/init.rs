@@ -3,11 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::Environment;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::output::Done;
 use crate::workshop;
 
 pub fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
+    if environment.global.config.is_some() {
+        return Err(Error::usage(
+            "init writes the workshop that dwenv carries, and takes no --config",
+        )
+        .hint(
+            "For another workshop, copy its folder; in there `dwenv init` writes the Vagrantfile",
+        ));
+    }
     // `.` at the end is left out of what is told.
     let folder: PathBuf = environment.folder.join(into).components().collect();
     let initialised = workshop::init(&folder)?;

@@ -81,7 +81,17 @@ async fn dispatch(
             "only `dwenv doctor` tells its result in that format",
         ));
     }
-    let environment = Environment::new(cli.global, output, interrupts)?;
+    let shares = matches!(&cli.command, Command::Doctor(options) if options.share);
+    if shares && (cli.global.log.is_some() || cli.global.format == Format::Ndjson) {
+        return Err(Error::usage(
+            "what happens on the way names people and machines, which --share leaves out",
+        )
+        .hint("leave out `--log`, or take `--format json`"));
+    }
+    let mut environment = Environment::new(cli.global, output, interrupts)?;
+    if shares {
+        environment.events = Events::nowhere();
+    }
     let ended = run_command(&environment, cli.command).await;
     if let Err(error) = &ended {
         environment.events.emit(Event::RunFailed {

@@ -21,6 +21,7 @@ pub async fn run(environment: &Environment, options: &cli::Provision) -> Result<
     let max_fail = options.max_fail.max_fail;
     let mut room = Room::new(environment, &targets, &options.several, max_fail);
     room.differences = options.diff;
+    room.is_rehearsal = options.plan;
     let work = |target, turn| one(environment, &workshop, target, turn, options);
     let outcomes = room.each("provision", work, ended).await;
     if let Some(error) = room.refusal() {

@@ -48,6 +48,8 @@ pub struct Room<'a> {
     is_part: bool,
     /// Whether the room's plan shows the differences in files.
     pub differences: bool,
+    /// Whether nothing is to be changed: then nothing is known afterwards of how well each box is.
+    pub is_rehearsal: bool,
     question: Question,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Room<'a> {
             failed: AtomicUsize::default(),
             is_part: several.limit.is_some(),
             differences: false,
+            is_rehearsal: false,
             question: Question::default(),
         }
     }
@@ -117,7 +120,8 @@ impl<'a> Room<'a> {
                 Err(error) => Err(error),
             };
             let Ended { exit_code, summary } = ended(&result);
-            if exit_code != ExitCode::Ready {
+            // One that was not tried did not fail.
+            if !matches!(exit_code, ExitCode::Ready | ExitCode::Interrupted) {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
             events.emit(Event::BoxFinished {
@@ -213,6 +217,9 @@ impl<'a> Room<'a> {
     }
 
     fn remember(&self, ended: impl Iterator<Item = (String, u8)>) {
+        if self.is_rehearsal {
+            return;
+        }
         let folder = &self.environment.folder;
         // What cannot be read is missed only by `--limit`, which says so.
         let mut last = LastRun::read(folder).unwrap_or_default();

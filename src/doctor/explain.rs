@@ -54,13 +54,9 @@ pub fn read(bytes: &[u8]) -> Reading {
 #[must_use]
 pub fn cause_of(said: &str, target: Option<&str>) -> Option<Known> {
     let recognised = read(said.as_bytes()).recognised;
-    // What is wrong with a laptop, or in the workshop's files, is not said by a program in the box. And it is
-    // provision that failed: to be told to provision helps nobody.
+    // What is wrong with a laptop, or in the workshop's files, is not said by a program in the box.
     let of_box = |one: &&Recognised| {
-        let commands: Vec<&str> = one.row.commands_on(System::this()).collect();
-        one.because.is_none()
-            && matches!(one.row.place, Place::Box | Place::Network)
-            && commands != ["dwenv provision"]
+        one.because.is_none() && matches!(one.row.place, Place::Box | Place::Network)
     };
     let one = recognised.iter().find(of_box)?;
     let fill = |text: &str| filled(one.row, text, &one.values);
@@ -257,13 +253,6 @@ mod tests {
             assert_eq!(to_target(command.to_owned(), Some("room-1")), told);
             assert_eq!(to_target(command.to_owned(), None), command);
         }
-    }
-
-    #[test]
-    fn who_provisions_is_not_told_to_provision() {
-        let said = "FATAL:  lock file \"postmaster.pid\" already exists";
-        assert_eq!(read(said.as_bytes()).recognised[0].row.id, "pg-stale-pid");
-        assert_eq!(cause_of(said, None), None);
     }
 
     #[test]

@@ -96,12 +96,7 @@ impl Selection {
                 id: check.id.to_owned(),
                 title: check.title.to_owned(),
                 scope: check.scope(),
-                needs: check
-                    .needs
-                    .iter()
-                    .filter(applies)
-                    .map(|&need| need.to_owned())
-                    .collect(),
+                needs: each_once(check.needs.iter().filter(applies).copied()),
             })
             .collect();
         if listed.is_empty() {
@@ -109,6 +104,14 @@ impl Selection {
         }
         Ok(listed)
     }
+}
+
+fn each_once<'a>(needs: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut known = HashSet::new();
+    needs
+        .filter(|need| known.insert(*need))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether `word` is this id, or the parts that it begins with.

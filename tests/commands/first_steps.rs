@@ -83,7 +83,7 @@ fn quiet_keeps_to_results_and_verbose_tells_every_check() {
 #[test]
 fn no_targets() {
     assert_snapshot!(Place::new().dwenv("targets").ended(0), @r#"
-        No targets are known in this folder. `dwenv up` makes a box, and remembers it here.
+        No targets are known in this folder. `dwenv init` writes the workshop's files, and `dwenv up` makes its box.
         [exit 0]
         "#);
 }
@@ -101,4 +101,29 @@ fn declared_targets_are_listed() {
         "#);
     let listed = place.dwenv("targets --format json").ended(0).document();
     assert_eq!(listed["targets"][0]["name"], "room-1");
+}
+
+#[test]
+fn init_writes_no_other_workshop_than_it_was_asked_for() {
+    let place = Place::new().with("other.toml", "[server]\nport = 9090\n");
+    let ran = place.dwenv("init new --config other.toml").ended(2);
+    assert!(ran.err.contains("takes no --config"), "{ran}");
+    assert!(!place.folder().join("new").exists());
+}
+
+#[test]
+fn what_is_shared_is_not_told_beside() {
+    let place = Place::new();
+    for beside in ["--log run.log", "--format ndjson"] {
+        let ran = place.dwenv(&format!("doctor --share {beside}")).ended(2);
+        assert!(ran.to_string().contains("--share leaves"), "{ran}");
+    }
+    assert_eq!(place.dwenv("doctor --share -v").ended(1).err, "");
+}
+
+#[test]
+fn a_sandbox_asks_nothing_of_the_laptop_ahead() {
+    let place = Place::new();
+    let ran = place.dwenv("doctor --before --target sandbox").ended(2);
+    assert!(ran.err.contains("asks nothing of the laptop"), "{ran}");
 }

@@ -91,7 +91,7 @@ fn targets_are_a_table() {
     vagrant (default)  vagrant (virtualbox)  running       192.168.33.10
     sandbox:b          sandbox               not made yet
     ");
-    assert_snapshot!(told(|out| human::targets(out, &Style::PLAIN, &[])), @"No targets are known in this folder. `dwenv up` makes a box, and remembers it here.");
+    assert_snapshot!(told(|out| human::targets(out, &Style::PLAIN, &[])), @"No targets are known in this folder. `dwenv init` writes the workshop's files, and `dwenv up` makes its box.");
 }
 
 #[test]

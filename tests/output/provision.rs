@@ -251,7 +251,7 @@ fn a_failed_change_shows_why_and_what_was_not_tried() {
         → Wait a few minutes and do it again; this shows who it is. Never delete the
           lock's file.
           dwenv ssh --target sandbox -- ps -o pid,etime,args -p 1212
-          dwenv provision
+          dwenv provision --target sandbox
     – not tried: Start Docker's daemon [box.docker.daemon]
 
     note: /home/vagrant/docker-workshop/server.py was edited; your version is kept
@@ -272,7 +272,7 @@ fn a_failed_change_shows_why_and_what_was_not_tried() {
         → Wait a few minutes and do it again; this shows who it is. Never delete the
           lock's file.
           dwenv ssh --target sandbox -- ps -o pid,etime,args -p 1212
-          dwenv provision
+          dwenv provision --target sandbox
     – not tried: Start Docker's daemon [box.docker.daemon]
 
     note: /home/vagrant/docker-workshop/server.py was edited; your version is kept
@@ -344,7 +344,7 @@ fn several_boxes_are_provisioned_side_by_side() {
         → Wait a few minutes and do it again; this shows who it is. Never delete the
           lock's file.
           dwenv ssh --target sandbox -- ps -o pid,etime,args -p 1212
-          dwenv provision
+          dwenv provision --target sandbox
     – not tried: Start Docker's daemon [box.docker.daemon]
 
     note: /home/vagrant/docker-workshop/server.py was edited; your version is kept

@@ -88,6 +88,13 @@ fn reported(
     options: &cli::Doctor,
 ) -> Result<Report> {
     let selection = Selection::new(&options.only, &options.skip, context)?;
+    if context.before && findings.is_empty() {
+        return Err(Error::usage(format!(
+            "{} asks nothing of the laptop ahead of the workshop",
+            context.target
+        ))
+        .hint("for a box of Vagrant's: `dwenv doctor --before --target vagrant`"));
+    }
     let report = Report::new(context.target, selection.of(findings)?);
     Ok(if options.strict {
         report.strictly()

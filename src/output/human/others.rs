@@ -87,7 +87,7 @@ pub fn targets(out: &mut dyn Write, style: &Style, targets: &[Listed]) -> io::Re
     if targets.is_empty() {
         return put(
             out,
-            "No targets are known in this folder. `dwenv up` makes a box, and remembers it here.\n",
+            "No targets are known in this folder. `dwenv init` writes the workshop's files, and `dwenv up` makes its box.\n",
         );
     }
     let rows: Vec<[Text; 4]> = targets

@@ -191,7 +191,11 @@ fn remedy(text: &str) -> Option<&'static str> {
         ),
         (
             "No usable default provider",
-            "install VirtualBox, and open a new terminal",
+            if cfg!(target_os = "linux") {
+                "install VirtualBox, and open a new terminal; or, as root, without it: `dwenv up --target sandbox`"
+            } else {
+                "install VirtualBox, and open a new terminal"
+            },
         ),
         (
             "not within the allowed ranges",
