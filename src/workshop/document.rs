@@ -65,6 +65,9 @@ impl Document {
     }
 }
 
+/// How many characters of a line are shown: they fit into a narrow terminal beside the number and the frame.
+const LONGEST: usize = 60;
+
 /// Where a span lies, counted as editors do: from 1, in characters.
 struct Position<'a> {
     line: usize,
@@ -92,15 +95,29 @@ impl<'a> Position<'a> {
         }
     }
 
+    /// The line with what is wrong marked. Of a long line only what is around that: a terminal that breaks it would
+    /// leave the mark under something else.
     fn snippet(&self) -> String {
+        let line: Vec<char> = self.source.chars().collect();
+        let marked = self.column - 1;
+        let wanted = marked + self.marked.chars().count().min(LONGEST / 2);
+        let from = if wanted > LONGEST {
+            marked - LONGEST / 3
+        } else {
+            0
+        };
+        let to = line.len().min(from + LONGEST);
+        let cut = |is_cut: bool| if is_cut { "…" } else { "" };
+        let (before, after) = (cut(from > 0), cut(to < line.len()));
+        let of = |range: Range<usize>| line[range].iter().collect::<String>();
+        let end = to.min(marked + self.marked.chars().count()).max(marked);
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        let before: String = self.source.chars().take(self.column - 1).collect();
-        let indent = " ".repeat(width(&before));
-        let caret = "^".repeat(width(self.marked).max(1));
+        let indent = " ".repeat(width(before) + width(&of(from..marked.min(to))));
+        let caret = "^".repeat(width(&of(marked.min(to)..end.min(line.len()))).max(1));
         format!(
-            "{gutter} |\n{number} | {}\n{gutter} | {indent}{caret}",
-            printable(self.source)
+            "{gutter} |\n{number} | {before}{}{after}\n{gutter} | {indent}{caret}",
+            printable(&of(from..to))
         )
     }
 }
@@ -152,6 +169,31 @@ mod tests {
         2 |  日本 = é9
           |         ^^
         ");
+    }
+
+    #[test]
+    fn of_a_long_line_what_is_around_the_mark_is_shown() {
+        let long = format!("a = [{}]", "\"quite a word\", ".repeat(9));
+        let behind = format!("{long} nonsense");
+        for (text, marked) in [
+            (&long, "a ="),
+            (&behind, "nonsense"),
+            (&behind, "] nonsense"),
+            (&long, &long[..100]),
+        ] {
+            let told = message(text, marked);
+            let [_, _, line, caret] = told.lines().collect::<Vec<_>>()[..] else {
+                panic!("{told}");
+            };
+            assert!(width(line) <= "1 | ".len() + LONGEST + 2, "{told}");
+            let under: String = line
+                .chars()
+                .zip(caret.chars())
+                .filter_map(|(above, mark)| (mark == '^').then_some(above))
+                .collect();
+            assert!(!under.is_empty() && marked.starts_with(&under), "{told}");
+            assert!(under == marked || line.ends_with('…'), "{told}");
+        }
     }
 
     #[test]
