@@ -80,6 +80,8 @@ async fn typed(environment: &Environment) -> Result<(Vec<u8>, bool)> {
 fn file(folder: &Path, name: &str) -> Result<(Vec<u8>, bool)> {
     match File::open(folder.join(name)).and_then(bytes) {
         Ok(read) => Ok(read),
+        // Who pastes a sentence means what it says.
+        Err(_) if name.split_whitespace().count() > 2 => Ok((name.as_bytes().to_vec(), true)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(name)),
         Err(error) => Err(Error::usage(format!("{name} could not be read")).because(error)),
     }
@@ -108,7 +110,7 @@ fn unknown(what: &str) -> Error {
         "there is no check, no known failure and no file {what}"
     ));
     match near(what)[..] {
-        [] => error.hint("`dwenv doctor -v` lists the checks with their ids"),
+        [] => error.hint("`dwenv doctor --list` lists the checks with their ids"),
         [id] => error.hint(format!("Did you mean `{id}`?")),
         ref ids => error.hint(format!("Did you mean one of `{}`?", ids.join("`, `"))),
     }

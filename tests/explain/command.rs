@@ -113,6 +113,15 @@ fn where_nothing_is_recognised_it_says_so() {
 }
 
 #[test]
+fn a_sentence_is_taken_for_what_a_program_said() {
+    let said = "permission denied while trying to connect to the Docker daemon socket";
+    let told = shown(&dwenv(&[said]));
+    assert!(told.starts_with("line 1: docker-group"), "{told}");
+    assert!(told.ends_with("[exit 0]"), "{told}");
+    assert!(shown(&dwenv(&["what is this"])).ends_with("[exit 3]"));
+}
+
+#[test]
 fn an_unknown_id_hears_what_was_meant() {
     assert_snapshot!(shown(&dwenv(&["box.doker.daemon"])), @r#"
         error: there is no check, no known failure and no file box.doker.daemon
@@ -127,7 +136,7 @@ fn an_unknown_id_hears_what_was_meant() {
         "#);
     assert_snapshot!(shown(&dwenv(&["zzz"])), @r#"
         error: there is no check, no known failure and no file zzz
-          hint: `dwenv doctor -v` lists the checks with their ids
+          hint: `dwenv doctor --list` lists the checks with their ids
         [exit 2]
         "#);
 }
