@@ -253,8 +253,9 @@ impl DaemonWords {
     pub const PROBE: &str = "docker_journal";
 }
 
-/// Prints the daemon's last error. Only its last start counts: what an earlier one said may be mended since.
-pub const LAST_ERROR: &str = r"start=$(systemctl show -p InvocationID --value docker.service)
+/// Prints the daemon's last error. Only its last start counts: what an earlier one said may be mended since. (`command`:
+/// in a step it is not told, so that the start that failed stays the last that was.)
+pub const LAST_ERROR: &str = r"start=$(command systemctl show -p InvocationID --value docker.service)
 [ -z $start ] || journalctl -q --no-pager -o cat -n 400 _SYSTEMD_INVOCATION_ID=$start |
   grep -E 'level=fatal|[Ff]ailed to start daemon|unable to configure the Docker daemon|Error starting daemon' |
   tail -n 1";
