@@ -67,15 +67,16 @@ pub fn diff_config(facts: &Facts) -> State<Drift> {
     if let Err(error) = settings(&host) {
         return State::Drifted(Drift::ConfigBroken { error });
     }
-    // Only a diagnosis knows what the daemon itself said.
+    // Only a diagnosis knows what the daemon itself said, and how it will be called: then that counts alone.
     let words = facts.get::<DaemonWords>();
-    let words = words.as_ref().as_ref().ok();
-    let said = words.and_then(|words| {
-        let of_file = |said: &&String| said.contains(REFUSES_FILE);
-        let journal = words.journal.as_ref().filter(of_file);
-        journal.or(words.validate.as_ref())
-    });
-    let refusal = said.or(host.refusal.as_ref()).cloned();
+    let refusal = match words.as_ref() {
+        Ok(words) => {
+            let of_file = |said: &&String| said.contains(REFUSES_FILE);
+            let journal = words.journal.as_ref().filter(of_file);
+            journal.or(words.validate.as_ref()).cloned()
+        }
+        Err(_) => host.refusal,
+    };
     match refusal {
         Some(said) => State::Drifted(Drift::ConfigRefused { said }),
         None if host.config.is_none() => State::AsDeclared("there is none".to_owned()),
