@@ -165,7 +165,7 @@ if [ -e /run/docker.pid ]; then
     if [ "$file" -nt /run/docker.pid ]; then newer="$newer $file"; fi
   done
 fi
-[ -z "$newer" ] || stat -c 'newer %.6Y %n' $newer
+[ -z "$newer" ] || { stat -c 'newer %.6Y %n' $newer; date +'now %s%6N'; }
 config=/etc/docker/daemon.json elsewhere=
 # What the daemon runs with, it has found good.
 if [ -e $config ]; then
@@ -198,6 +198,7 @@ impl Fact for Host {
 
     fn observe(records: &Records) -> Observed<Self> {
         let mut host = Self::default();
+        let mut now = None;
         for line in records.text(Self::PROBE)?.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             if let Some(text) = line.strip_prefix('|') {
@@ -219,6 +220,7 @@ impl Fact for Host {
                     let written_at = written_at.replace('.', "").parse().unwrap_or(0);
                     host.newer.push((path.join(" "), written_at));
                 }
+                ["now", moment] => now = moment.parse().ok(),
                 ["snap"] => host.snap = true,
                 ["refusal", ..] => host.refusal = line.strip_prefix("refusal ").map(message),
                 ["config"] => host.config = Some(String::new()),
@@ -231,6 +233,9 @@ impl Fact for Host {
                 }
             }
         }
+        // Written while the box's clock was ahead: no start would ever be later than that.
+        host.newer
+            .retain(|(_, written_at)| now.is_none_or(|now: u64| *written_at <= now));
         Ok(host)
     }
 }
