@@ -6,6 +6,7 @@ mod answers;
 mod laptops;
 
 mod resources {
+    mod called;
     pub mod case;
     mod combined;
     mod declared;

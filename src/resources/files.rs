@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::docker::facts::{CONFIG, VALIDATE};
 use crate::date;
 use crate::facts::Facts;
 use crate::quote;
@@ -57,8 +58,8 @@ check() {
       said=$(echo "$said" | grep -F "$unit" | grep -i "$kinds" | grep -v 'Unknown') || return 0
       ;;
     /etc/docker/daemon.json)
-      dockerd --help 2>/dev/null | grep -q -e ' --validate' || return 0
-      ! said=$(dockerd --validate --config-file "$2" 2>&1) || return 0
+      said=$(validate --config-file "$2") || true
+      case $said in *'unable to configure'*) ;; *) return 0 ;; esac
       ;;
     *) return 0 ;;
   esac
@@ -96,6 +97,9 @@ pub fn write_script(files: &[BoxFile]) -> (String, String) {
         "written={WRITTEN}; mkdir -p {}; touch \"$written\"\n{KEEP}{PUT}",
         parent(WRITTEN)
     );
+    if files.iter().any(|file| file.path == CONFIG) {
+        script.push_str(VALIDATE);
+    }
     let mut stdin = String::new();
     let mut folders: Vec<(&str, &str)> = Vec::new();
     for file in files {

@@ -18,7 +18,7 @@ pub struct Unit {
     pub main_pid: u32,
     /// When it became active, in microseconds since 1970; 0 if never.
     pub active_since: u64,
-    /// When its state changed last, in the same; a unit that was told to read its settings again runs by those.
+    /// When its state changed last, in the same; a unit that was told to read its settings again did so then.
     pub changed_at: u64,
     /// Whether its file is newer than what systemd has read.
     pub needs_reload: bool,

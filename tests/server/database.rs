@@ -181,7 +181,7 @@ impl Database {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 

@@ -1,8 +1,12 @@
 //! The SQL files on a real PostgreSQL, and the declared schema beside what they make.
 
-use std::fs;
+use std::fs::{self, File};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
+use dwenv::facts::{Fact as _, Question};
 use dwenv::quote;
+use dwenv::resources::postgres::facts::Clusters;
 use dwenv::workshop::{self, Column, Secrets, Workshop};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -236,4 +240,38 @@ fn what_is_quoted_is_a_value_to_postgresql() {
         let said = database.sql("postgres", &(settings + &asked));
         assert_eq!(said, expected, "standard_conforming_strings {off}");
     }
+}
+
+#[test]
+fn a_file_from_the_time_to_come_is_not_owed_for_ever() {
+    let workshop = Workshop::builtin().unwrap();
+    let database = Database::start();
+    database.apply(&workshop);
+    let probes = Clusters::probes(&workshop);
+    let Question::Root(fragment) = &probes[0].question else {
+        panic!("not root's");
+    };
+    let (_, questions) = fragment.split_once("<<'SQL'\n").expect("their beginning");
+    let (questions, _) = questions.split_once("SQL\ntrue").expect("their end");
+    let owed = || {
+        let said = database.sql("postgres", questions);
+        let is = |words: &str| said.contains(words);
+        assert!(is("\"rules_loaded\" : ") && is("\"unread\" : "), "{said}");
+        (is("\"rules_loaded\" : false"), is("\"unread\" : true"))
+    };
+    let write = |at: SystemTime| {
+        for name in ["pg_hba.conf", "postgresql.conf"] {
+            let file = File::options()
+                .append(true)
+                .open(database.data().join(name));
+            file.unwrap().set_modified(at).unwrap();
+        }
+    };
+    assert_eq!(owed(), (false, false));
+    // The server knows whole seconds of a file's time.
+    thread::sleep(Duration::from_millis(1100));
+    write(SystemTime::now());
+    assert_eq!(owed(), (true, true));
+    write(SystemTime::now() + Duration::from_secs(3600));
+    assert_eq!(owed(), (false, false));
 }

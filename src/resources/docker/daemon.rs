@@ -6,7 +6,7 @@ use super::super::sshd::Keys;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
 use super::super::{State, observed};
-use super::facts::{DaemonWords, DockerApi, DockerGroup, Host};
+use super::facts::{CONFIG, DaemonWords, DockerApi, DockerGroup, Host};
 use super::{Drift, UNIT, table};
 use crate::facts::Facts;
 
@@ -67,15 +67,16 @@ pub fn diff_config(facts: &Facts) -> State<Drift> {
     if let Err(error) = settings(&host) {
         return State::Drifted(Drift::ConfigBroken { error });
     }
-    // Only a diagnosis knows what the daemon itself said.
+    // Only a diagnosis knows what the daemon itself said, and how it will be called: then that counts alone.
     let words = facts.get::<DaemonWords>();
-    let words = words.as_ref().as_ref().ok();
-    let said = words.and_then(|words| {
-        let of_file = |said: &&String| said.contains(REFUSES_FILE);
-        let journal = words.journal.as_ref().filter(of_file);
-        journal.or(words.validate.as_ref())
-    });
-    let refusal = said.or(host.refusal.as_ref()).cloned();
+    let refusal = match words.as_ref() {
+        Ok(words) => {
+            let of_file = |said: &&String| said.contains(REFUSES_FILE);
+            let journal = words.journal.as_ref().filter(of_file);
+            journal.or(words.validate.as_ref()).cloned()
+        }
+        Err(_) => host.refusal,
+    };
     match refusal {
         Some(said) => State::Drifted(Drift::ConfigRefused { said }),
         None if host.config.is_none() => State::AsDeclared("there is none".to_owned()),
@@ -117,12 +118,17 @@ pub fn diff_storage(facts: &Facts) -> State<Drift> {
     }
 }
 
-/// What the daemon reads when it starts and that was written since, or since it was told to read it again.
+/// What the daemon reads when it starts and that was written since. Its own file it also reads when it is told to.
 fn read_since(unit: &Unit, facts: &Facts) -> Vec<String> {
     let host = facts.get::<Host>();
     let newer = host.as_ref().as_ref().map_or(&[][..], |host| &host.newer);
-    let since = unit.active_since.max(unit.changed_at);
-    let files = newer.iter().filter(|(_, written_at)| *written_at > since);
+    let since = |path: &str| match path {
+        CONFIG => unit.active_since.max(unit.changed_at),
+        _ => unit.active_since,
+    };
+    let files = newer
+        .iter()
+        .filter(|(path, written_at)| *written_at > since(path));
     let mut owed: Vec<String> = files.map(|(path, _)| path.clone()).collect();
     if owed.is_empty() && unit.needs_reload {
         owed.push(format!("the unit {UNIT}"));

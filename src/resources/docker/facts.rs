@@ -129,13 +129,24 @@ impl Host {
     }
 }
 
-/// Asks the program of the daemon what it holds against its file, called as the daemon that runs was: what stands in
-/// the file too is refused. (Docker 20.10 knows no `--validate`, and says so.)
+/// Asks the program of the daemon what it holds against its file, called as systemd would call it now, and with whatever
+/// else is given: what stands in the file too is refused. A variable counts where it is a word of its own, as in
+/// `$DOCKER_OPTS`. (Docker 20.10 knows no `--validate`, and says so.)
 pub const VALIDATE: &str = r#"validate() {
-  pid=$(cat /run/docker.pid 2>/dev/null || true) name= called=
-  [ -z "$pid" ] || read -r name 2>/dev/null </proc/"$pid"/comm || true
-  [ "$name" != dockerd ] || called=$(tr '\0' ' ' </proc/"$pid"/cmdline)
-  dockerd ${called#* } --validate 2>&1
+  asked() { command systemctl show -p "$1" --value docker.service; }
+  called=$(asked ExecStart) own= flags=
+  # Another program would not know that it is only asked.
+  case $called in *'/dockerd ; argv[]='*) own=${called#*'argv[]='}; own="${own%%' ; '*} " ;; esac
+  files=$(asked EnvironmentFiles | sed 's/ (ignore_errors=.*//')
+  set -f
+  for word in ${own#* }; do
+    case $word in '$'[A-Z{]*)
+      name=${word#'$'}; name=${name#'{'}; name=${name%'}'}
+      word=$(sed -n "s/^$name=//p" /dev/null $files 2>/dev/null | tail -n 1 | tr -d "\"'") ;;
+    esac
+    flags="$flags $word"
+  done
+  dockerd $flags "$@" --validate 2>&1
 }
 "#;
 
@@ -154,12 +165,20 @@ if [ -e /run/docker.pid ]; then
     if [ "$file" -nt /run/docker.pid ]; then newer="$newer $file"; fi
   done
 fi
-[ -z "$newer" ] || stat -c 'newer %.6Y %n' $newer
+[ -z "$newer" ] || { stat -c 'newer %.6Y %n' $newer; date +'now %s%6N'; }
 config=/etc/docker/daemon.json elsewhere=
 # What the daemon runs with, it has found good.
 if [ -e $config ]; then
   case "$newer " in *" $config "*) unread=yes ;; *) [ -e /run/docker.pid ] || unread=yes ;; esac
-  [ -z "$unread" ] || validate | sed -n '/unable to configure/{s/^/refusal /p;q}'
+  if [ -n "$unread" ]; then
+    # Called as the daemon that runs was: what stands in the file too is refused. Where its unit is newer, that is not
+    # how it will be called, and the file counts alone.
+    pid= name= called=
+    case $newer in *docker.service*|*/default/docker*) ;; *) pid=$(cat /run/docker.pid 2>/dev/null) ;; esac
+    [ -z "$pid" ] || read -r name 2>/dev/null </proc/"$pid"/comm
+    [ "$name" != dockerd ] || called=$(tr '\0' ' ' </proc/"$pid"/cmdline)
+    dockerd ${called#* } --validate 2>&1 | sed -n '/unable to configure/{s/^/refusal /p;q}'
+  fi
   echo config
   while IFS= read -r line || [ -n "$line" ]; do
     printf '|%s\n' "$line"
@@ -173,12 +192,13 @@ impl Fact for Host {
     fn probes(_: &Workshop) -> Vec<Probe> {
         vec![Probe::new(
             Self::PROBE,
-            Question::Login(format!("{VALIDATE}{LOOK_AROUND}")),
+            Question::Login(LOOK_AROUND.to_owned()),
         )]
     }
 
     fn observe(records: &Records) -> Observed<Self> {
         let mut host = Self::default();
+        let mut now = None;
         for line in records.text(Self::PROBE)?.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             if let Some(text) = line.strip_prefix('|') {
@@ -200,6 +220,7 @@ impl Fact for Host {
                     let written_at = written_at.replace('.', "").parse().unwrap_or(0);
                     host.newer.push((path.join(" "), written_at));
                 }
+                ["now", moment] => now = moment.parse().ok(),
                 ["snap"] => host.snap = true,
                 ["refusal", ..] => host.refusal = line.strip_prefix("refusal ").map(message),
                 ["config"] => host.config = Some(String::new()),
@@ -212,6 +233,9 @@ impl Fact for Host {
                 }
             }
         }
+        // Written while the box's clock was ahead: no start would ever be later than that.
+        host.newer
+            .retain(|(_, written_at)| now.is_none_or(|now: u64| *written_at <= now));
         Ok(host)
     }
 }
@@ -253,15 +277,20 @@ impl DaemonWords {
     pub const PROBE: &str = "docker_journal";
 }
 
-/// Prints the daemon's last error. Only its last start counts: what an earlier one said may be mended since.
-pub const LAST_ERROR: &str = r"start=$(systemctl show -p InvocationID --value docker.service)
+/// Prints the daemon's last error. Only its last start counts: what an earlier one said may be mended since. (`command`:
+/// in a step it is not told, so that the start that failed stays the last that was.)
+pub const LAST_ERROR: &str = r"start=$(command systemctl show -p InvocationID --value docker.service)
 [ -z $start ] || journalctl -q --no-pager -o cat -n 400 _SYSTEMD_INVOCATION_ID=$start |
   grep -E 'level=fatal|[Ff]ailed to start daemon|unable to configure the Docker daemon|Error starting daemon' |
   tail -n 1";
 
-/// What it holds against its file is asked too.
-const OBJECTION: &str = r"[ ! -e /etc/docker/daemon.json ] || validate | grep 'unable to configure' | tail -n 1 | sed 's/^/validate /'
-true";
+/// What it holds against its file is asked too. Where systemd has yet to read how it will be called, the file counts
+/// alone.
+const OBJECTION: &str = r#"[ ! -e /etc/docker/daemon.json ] || {
+  stale=$(systemctl show -p NeedDaemonReload --value docker.service)
+  if [ "$stale" = yes ]; then dockerd --validate 2>&1; else validate; fi
+} | grep 'unable to configure' | tail -n 1 | sed 's/^/validate /'
+true"#;
 
 impl Fact for DaemonWords {
     fn probes(_: &Workshop) -> Vec<Probe> {

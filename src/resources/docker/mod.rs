@@ -23,7 +23,7 @@ use facts::{DaemonWords, DockerGroup, Host};
 use hub::Hub;
 pub use images::as_listed;
 use networks::Clash;
-pub use plan::or_keep_running;
+pub use plan::start_again;
 
 pub struct Docker;
 

@@ -15,20 +15,25 @@ use crate::provision::outcome::Difference;
 use crate::quote;
 
 /// A daemon that runs is not given up for settings that it would not start with.
-#[must_use]
-pub fn or_keep_running() -> String {
+fn or_keep_running() -> String {
     format!(
         "{VALIDATE}said=$(validate) || true\n\
          case $said in *'unable to configure'*) echo \"$said\" >&2; exit 1 ;; esac\n"
     )
 }
 
-/// The daemon again, with what its files say now.
+/// The daemon again, with what its files say now, once systemd has read what is its.
+#[must_use]
+pub fn start_again() -> String {
+    let restart = or_why(&format!("systemctl restart {UNIT}"));
+    format!("{}{restart}", or_keep_running())
+}
+
 fn restart() -> String {
     format!(
-        "{}systemctl daemon-reload\n\
-         systemctl reset-failed {UNIT} 2>/dev/null || true\nsystemctl restart {UNIT}\n",
-        or_keep_running()
+        "systemctl daemon-reload\n\
+         systemctl reset-failed {UNIT} 2>/dev/null || true\n{}",
+        start_again()
     )
 }
 

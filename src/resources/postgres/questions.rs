@@ -16,13 +16,15 @@ pub fn questions(workshop: &Workshop) -> String {
     )
 }
 
-/// Who may log in, from where, and to what.
+/// Who may log in, from where, and to what. A file from the time to come was written while the box's clock was ahead:
+/// no reading of it would ever be later.
 fn server(postgres: &Postgres) -> String {
     format!(
         r"SELECT 'server ' || json_build_object(
   'version', current_setting('server_version_num')::int,
   'listen', current_setting('listen_addresses'),
-  'rules_loaded', (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time(),
+  'rules_loaded', (SELECT modification <= pg_conf_load_time() OR modification > now()
+      FROM pg_stat_file(current_setting('hba_file'))),
   'rules', (SELECT coalesce(json_agg(json_build_object('line', line_number, 'type', type,
       'databases', database, 'roles', user_name, 'address', address, 'netmask', netmask,
       'method', auth_method, 'error', error) ORDER BY line_number), '[]') FROM pg_hba_file_rules),
@@ -47,8 +49,9 @@ SELECT 'settings ' || json_build_object(
       WHERE error IS NOT NULL
         AND NOT coalesce(lower(name) IN (SELECT lower(name) FROM pg_settings WHERE pending_restart), false)),
   'pending', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart),
-  'unread', (SELECT coalesce(bool_or((pg_stat_file(file)).modification > pg_conf_load_time()), false)
-      FROM (SELECT DISTINCT sourcefile AS file FROM pg_file_settings WHERE sourcefile IS NOT NULL) files))::text;
+  'unread', (SELECT coalesce(bool_or(modification > pg_conf_load_time() AND modification <= now()), false)
+      FROM (SELECT DISTINCT sourcefile AS file FROM pg_file_settings WHERE sourcefile IS NOT NULL) files,
+        pg_stat_file(file)))::text;
 ";
 
 const COLLATIONS: &str = r"SELECT current_setting('server_version_num')::int >= 150000 AS tells_collations \gset

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::Plan;
 use super::super::apt;
 use super::super::docker::facts::{CONFIG, Host};
-use super::super::docker::or_keep_running;
+use super::super::docker::start_again;
 use super::super::files::{self, BoxFile, KEEP, WRITTEN};
 use super::super::system::Login;
 use super::facts::{ARCHIVE, Daemon, Found};
@@ -24,8 +24,8 @@ fn restart() -> String {
     format!(
         "systemctl daemon-reload\n\
          systemctl reset-failed docker.service 2>/dev/null || true\n\
-         if systemctl -q is-active docker.service; then\n{}systemctl restart docker.service\nfi\n",
-        or_keep_running()
+         if systemctl -q is-active docker.service; then\n{}fi\n",
+        start_again()
     )
 }
 
