@@ -1,5 +1,7 @@
 //! An author's SQL file as a part of one transaction, which dwenv begins and ends.
 
+use std::ops::Range;
+
 use super::section::Problem;
 
 /// One statement, or one command of psql's own.
@@ -10,6 +12,20 @@ struct Statement {
     words: Vec<String>,
 }
 
+impl Statement {
+    fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
+
+/// Where the author's own `BEGIN` and `COMMIT` stand.
+#[must_use]
+pub fn brackets(text: &str) -> Vec<Range<usize>> {
+    let all = statements(text).into_iter();
+    let brackets = all.filter(|statement| is_plain_bracket(&statement.words()));
+    brackets.map(|it| it.start..it.end).collect()
+}
+
 /// The text without the author's own `BEGIN` and `COMMIT`: dwenv's are around all of it.
 ///
 /// # Errors
@@ -18,7 +34,7 @@ pub fn within_transaction(path: &str, text: &str) -> Result<String, Problem> {
     let mut kept = String::new();
     let mut from = 0;
     for statement in statements(text) {
-        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        let words = statement.words();
         if is_plain_bracket(&words) {
             kept.push_str(&text[from..statement.start]);
             from = statement.end;

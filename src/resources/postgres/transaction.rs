@@ -4,9 +4,9 @@
 //! before: its rows are kept from it, and a table or column that it removes ends the transaction. So a row that
 //! somebody deleted does not come back with another table.
 
-use super::super::files::sha256;
+use super::super::files::{Keeping, sha256};
 use crate::quote;
-use crate::workshop::{Postgres, Workshop};
+use crate::workshop::{Postgres, Workshop, sql};
 
 /// The setting of the database in which stands which file was run in it, and when. It changes in the same
 /// transaction as the tables, belongs to no schema, and is in no dump of one.
@@ -101,9 +101,21 @@ fn record(declared: &Postgres) -> String {
 /// Nothing in it is a double quote: what is typed has those around it. A declaration's names need none.
 pub fn by_hand(workshop: &Workshop) -> String {
     let declared = &workshop.postgres;
-    format!(
-        "sudo -u postgres psql -p {port} -d {database} -v ON_ERROR_STOP=1 -c 'SET ROLE {role}' -f - -c 'RESET ROLE' \
-         -c {record} <{folder}/{file}",
+    let file = file_in_box(workshop);
+    let brackets = drop_brackets(&declared.create_schema.content);
+    // One transaction it is only without those that the file has of its own.
+    let reads = if brackets.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "LC_ALL=C sed -E {} {} | ",
+            quote::sh(&brackets),
+            quote::sh(&file)
+        )
+    };
+    let psql = format!(
+        "sudo -u postgres psql -p {port} -d {database} -1 -v ON_ERROR_STOP=1 -c 'SET ROLE {role}' -f - \
+         -c 'RESET ROLE' -c {record}",
         port = declared.port,
         database = declared.database,
         role = declared.role,
@@ -112,7 +124,84 @@ pub fn by_hand(workshop: &Workshop) -> String {
             declared.database,
             sha256(&declared.create_schema.content)
         )),
-        folder = quote::sh(&workshop.server.directory),
-        file = quote::sh(&declared.create_schema.name),
+    );
+    let from = match reads.as_str() {
+        "" => format!(" <{}", quote::sh(&file)),
+        _ => String::new(),
+    };
+    format!("{reads}{psql}{from}")
+}
+
+/// The command that saves all of the database before, beside the file.
+pub fn save(workshop: &Workshop, keeping: &Keeping) -> String {
+    let declared = &workshop.postgres;
+    let saved = format!("{}/{}.sql", workshop.server.directory, declared.database);
+    let saved = keeping.name(&saved);
+    // What is not whole has another name, and a second typing does not cost what the first one saved.
+    format!(
+        "sudo -u postgres pg_dump -p {port} -d {database} >{new} && mv -T --backup=numbered {new} {saved}",
+        port = declared.port,
+        database = declared.database,
+        new = quote::sh(&format!("{saved}.new")),
+        saved = quote::sh(&saved),
     )
+}
+
+/// The author's file as it lies in the box, from the home of the box's user.
+fn file_in_box(workshop: &Workshop) -> String {
+    format!(
+        "{}/{}",
+        workshop.server.directory, workshop.postgres.create_schema.name
+    )
+}
+
+/// What has sed drop the author's own `BEGIN` and `COMMIT`, by their lines; of one line the last comes first.
+fn drop_brackets(text: &str) -> String {
+    let mut commands = Vec::new();
+    for bracket in sql::brackets(text).into_iter().rev() {
+        let mut start = bracket.start;
+        for part in text[bracket].split_inclusive('\n') {
+            let before = &text[..start];
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1);
+            match (column, part.trim_end_matches('\n').len()) {
+                (_, 0) => {}
+                (0, length) => commands.push(format!("{line}s/^.{{{length}}}//")),
+                (_, length) => {
+                    commands.push(format!("{line}s/^(.{{{column}}}).{{{length}}}/\\1/"));
+                }
+            }
+            start += part.len();
+        }
+    }
+    commands.join(";")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::drop_brackets;
+
+    #[test]
+    fn the_authors_brackets_are_dropped_where_they_stand() {
+        let sed = |text: &str| {
+            use std::io::Write;
+            use std::process::{Command, Stdio};
+            let mut sed = Command::new("sed")
+                .args(["-E", &drop_brackets(text)])
+                .env("LC_ALL", "C")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdin = sed.stdin.take().unwrap();
+            stdin.write_all(text.as_bytes()).unwrap();
+            drop(stdin);
+            String::from_utf8(sed.wait_with_output().unwrap().stdout).unwrap()
+        };
+        assert_eq!(sed("BEGIN;\nSELECT 1;\nCOMMIT;\n"), "\nSELECT 1;\n\n");
+        assert_eq!(
+            sed("SELECT 'é; BEGIN;'; begin; a; COMMIT; SELECT 'COMMIT;';\nbegin\n  work;\n"),
+            "SELECT 'é; BEGIN;';  a;  SELECT 'COMMIT;';\n\n\n"
+        );
+    }
 }
