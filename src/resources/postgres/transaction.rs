@@ -129,7 +129,12 @@ pub fn by_hand(workshop: &Workshop) -> String {
         "" => format!(" <{}", quote::sh(&file)),
         _ => String::new(),
     };
-    format!("{reads}{psql}{from}")
+    // What lies in the box may be another than the one that goes on record.
+    let is_it = quote::sh(&format!(
+        "{}  {file}",
+        sha256(&declared.create_schema.content)
+    ));
+    format!("echo {is_it} | sha256sum -c --quiet - && {reads}{psql}{from}")
 }
 
 /// The command that saves all of the database before, beside the file.
