@@ -13,13 +13,32 @@ use crate::workshop::{Postgres, Workshop, sql};
 pub const RECORD: &str = "dwenv.schema";
 
 /// Two changes at once wait for each other; one that was cut is ended by the server at once, where it can tell.
-const LOCK: &str = r"SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval' \g /dev/null
-SELECT pg_advisory_xact_lock(hashtext('dwenv')) \g /dev/null
+///
+/// A table that somebody else's transaction holds is named with whoever that is: of the server's own words nobody knows
+/// whom to ask.
+const LOCK: &str = r"\set SHOW_CONTEXT never
+SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval' \g /dev/null
+DO $dwenv$ BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('dwenv'));
+EXCEPTION WHEN lock_not_available THEN
+  RAISE EXCEPTION 'another run of dwenv is changing the tables: wait until it has ended, then provision again';
+END $dwenv$;
+CREATE FUNCTION pg_temp.dwenv_locks(kept regclass, how text) RETURNS void LANGUAGE plpgsql AS $dwenv$ DECLARE held text; BEGIN
+  EXECUTE format('LOCK TABLE %s IN %s MODE', kept, how);
+EXCEPTION WHEN lock_not_available THEN
+  SELECT string_agg(DISTINCT format('%s of %s, in a transaction since %s UTC (pid %s)',
+      coalesce(nullif(a.application_name, ''), 'a program'), coalesce(a.usename, 'PostgreSQL'),
+      to_char(a.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), a.pid), '; ') INTO held
+    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+    WHERE l.relation = kept AND l.granted AND l.pid <> pg_backend_pid()
+      AND (how = 'ACCESS EXCLUSIVE' OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'));
+  RAISE EXCEPTION '% is held by %: close that session, then provision again', kept,
+    coalesce(held, 'a session that is over by now');
+END $dwenv$;
 ";
 
 /// Keeps all that there is from what comes next: ordinary tables as `'r'` have the rows, partitioned ones not.
-const KEEP: &str = r"\set SHOW_CONTEXT never
-CREATE TEMPORARY TABLE dwenv_kept ON COMMIT DROP AS
+const KEEP: &str = r"CREATE TEMPORARY TABLE dwenv_kept ON COMMIT DROP AS
   SELECT c.oid AS relation, c.relname, c.relkind, a.attnum, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
   WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped;
 CREATE FUNCTION pg_temp.dwenv_keeps() RETURNS trigger LANGUAGE plpgsql AS $dwenv$ BEGIN
@@ -28,6 +47,7 @@ CREATE FUNCTION pg_temp.dwenv_keeps() RETURNS trigger LANGUAGE plpgsql AS $dwenv
 END $dwenv$;
 DO $dwenv$ DECLARE kept regclass; BEGIN
   FOR kept IN SELECT DISTINCT relation FROM dwenv_kept WHERE relkind = 'r' LOOP
+    PERFORM pg_temp.dwenv_locks(kept, 'SHARE ROW EXCLUSIVE');
     EXECUTE format('CREATE TRIGGER dwenv_keeps_rows BEFORE INSERT OR UPDATE OR DELETE ON %s
       FOR EACH ROW EXECUTE FUNCTION pg_temp.dwenv_keeps()', kept);
     EXECUTE format('CREATE TRIGGER dwenv_keeps_all BEFORE TRUNCATE ON %s
@@ -47,14 +67,21 @@ const LET_GO: &str = r"DO $dwenv$ DECLARE kept regclass; gone text; BEGIN
     RAISE EXCEPTION 'the file would remove what was there before: %', gone;
   END IF;
   FOR kept IN SELECT DISTINCT relation FROM dwenv_kept WHERE relkind = 'r' LOOP
+    PERFORM pg_temp.dwenv_locks(kept, 'ACCESS EXCLUSIVE');
     EXECUTE format('DROP TRIGGER dwenv_keeps_rows ON %s', kept);
     EXECUTE format('DROP TRIGGER dwenv_keeps_all ON %s', kept);
   END LOOP;
 END $dwenv$;
 ";
 
-/// The transaction as the box's psql reads it: `mends` first, then the author's file where tables are missing.
-pub fn whole(declared: &Postgres, mends: &str, makes_tables: bool) -> String {
+/// The transaction as the box's psql reads it: `mends` of the tables first, then the author's file where some are
+/// missing.
+pub fn whole(declared: &Postgres, mends: &str, mended: &[&str], makes_tables: bool) -> String {
+    let held = mended.iter().map(|table| {
+        let table = quote::sql(&quote::sql_identifier(table));
+        format!("SELECT pg_temp.dwenv_locks({table}, 'ACCESS EXCLUSIVE') \\g /dev/null\n")
+    });
+    let held: String = held.collect();
     let file = if makes_tables {
         // Whatever the file set, and wherever its last statement ends.
         let set_back = "\\set ON_ERROR_STOP on\nRESET ALL;\n";
@@ -66,7 +93,7 @@ pub fn whole(declared: &Postgres, mends: &str, makes_tables: bool) -> String {
     } else {
         String::new()
     };
-    format!("BEGIN;\n{LOCK}{mends}{file}COMMIT;\n")
+    format!("BEGIN;\n{LOCK}{held}{mends}{file}COMMIT;\n")
 }
 
 /// What of it changes the tables, for whoever agrees to it.
