@@ -125,7 +125,10 @@ fn the_schema_changes_as_a_whole_and_what_was_there_stays() {
     );
     // Rows alone are kept from it.
     write(&it, &format!("DELETE FROM call;\n{whole}"));
-    it.provision().exit(0);
+    it.provision()
+        .exit(0)
+        .says("held back")
+        .says("DELETE 1 of call");
     assert_eq!(asked(&it, CALLS), "an attendee's");
     assert_eq!(asked(&it, HAS_NOTES), "t");
 

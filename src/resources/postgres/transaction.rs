@@ -4,6 +4,7 @@
 //! before: its rows are kept from it, and a table or column that it removes ends the transaction. So a row that
 //! somebody deleted does not come back with another table.
 
+use super::super::change::NOTE;
 use super::super::files::{Keeping, sha256};
 use crate::quote;
 use crate::workshop::{Postgres, Workshop, sql};
@@ -41,8 +42,11 @@ END $dwenv$;
 const KEEP: &str = r"CREATE TEMPORARY TABLE dwenv_kept ON COMMIT DROP AS
   SELECT c.oid AS relation, c.relname, c.relkind, a.attnum, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
   WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped;
+CREATE TEMPORARY TABLE dwenv_held (relation oid, verb text) ON COMMIT DROP;
+GRANT INSERT ON dwenv_held TO PUBLIC;
 CREATE FUNCTION pg_temp.dwenv_keeps() RETURNS trigger LANGUAGE plpgsql AS $dwenv$ BEGIN
   IF TG_OP = 'TRUNCATE' THEN RAISE EXCEPTION 'the file would empty %, which was there before', TG_RELID::regclass; END IF;
+  INSERT INTO pg_temp.dwenv_held VALUES (TG_RELID, TG_OP);
   RETURN NULL;
 END $dwenv$;
 DO $dwenv$ DECLARE kept regclass; BEGIN
@@ -72,7 +76,19 @@ const LET_GO: &str = r"DO $dwenv$ DECLARE kept regclass; gone text; BEGIN
     EXECUTE format('DROP TRIGGER dwenv_keeps_all ON %s', kept);
   END LOOP;
 END $dwenv$;
+SELECT count(*) > 0 AS dwenv_has_held, string_agg(format('%s of %s', held, relation::regclass), ', ') AS dwenv_held FROM (
+  SELECT relation, string_agg(format('%s %s', verb, rows), ', ' ORDER BY verb) AS held
+  FROM (SELECT relation, verb, count(*) AS rows FROM pg_temp.dwenv_held GROUP BY relation, verb) one
+  GROUP BY relation ORDER BY relation) tables \gset
 ";
+
+/// Tells which rows were kept from the file, once all of it is done.
+fn told() -> String {
+    format!(
+        "\\if :dwenv_has_held\n\\echo {NOTE}What the file does to rows of tables that were there before was held back, \
+         with all that it would have taken from them: :dwenv_held\n\\endif\n"
+    )
+}
 
 /// The transaction as the box's psql reads it: `mends` of the tables first, then the author's file where some are
 /// missing.
@@ -93,7 +109,8 @@ pub fn whole(declared: &Postgres, mends: &str, mended: &[&str], makes_tables: bo
     } else {
         String::new()
     };
-    format!("BEGIN;\n{LOCK}{held}{mends}{file}COMMIT;\n")
+    let told = if makes_tables { told() } else { String::new() };
+    format!("BEGIN;\n{LOCK}{held}{mends}{file}COMMIT;\n{told}")
 }
 
 /// What of it changes the tables, for whoever agrees to it.
