@@ -11,7 +11,7 @@ use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events, Failure};
 use crate::facts::frames::Frame;
-use crate::resources::change::Action;
+use crate::resources::change::{Action, NOTE};
 use crate::resources::files::KEPT;
 
 /// What timeout(1) ends with.
@@ -287,6 +287,8 @@ impl<'a> Teller<'a> {
             self.applied
                 .notes
                 .push(format!("Somebody had edited a file; it is kept as {path}"));
+        } else if let Some(note) = line.strip_prefix(NOTE) {
+            self.applied.notes.push(note.to_owned());
         } else if let Some((detail, fraction)) = apt_progress(&line) {
             self.fraction = Some(fraction);
             self.events.emit(Event::StepProgress {

@@ -6,6 +6,9 @@ use std::fmt;
 use crate::provision::outcome::Difference;
 use crate::secret::Secret;
 
+/// What a line of a script begins with that is told with the outcome.
+pub const NOTE: &str = "dwenv-note ";
+
 /// What is to be done about a drift.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {

@@ -136,6 +136,12 @@ impl Keeping {
         Self(format!(".orig-{}Z", moment.replace(['-', ':'], "")))
     }
 
+    /// What a file is called that is kept beside this one.
+    #[must_use]
+    pub fn name(&self, path: &str) -> String {
+        format!("{path}{}", self.0)
+    }
+
     /// A copy beside.
     #[must_use]
     pub fn copy(&self, path: &str) -> String {
@@ -149,7 +155,7 @@ impl Keeping {
     }
 
     fn command(&self, verb: &str, path: &str) -> String {
-        let (from, to) = (quote::sh(path), quote::sh(&format!("{path}{}", self.0)));
+        let (from, to) = (quote::sh(path), quote::sh(&self.name(path)));
         format!("sudo {verb} -T --backup=numbered {from} {to}")
     }
 }

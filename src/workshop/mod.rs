@@ -15,7 +15,7 @@ mod network;
 mod secrets;
 mod section;
 mod source;
-mod sql;
+pub(crate) mod sql;
 mod vagrantfile;
 mod venue;
 

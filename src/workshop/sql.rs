@@ -1,13 +1,29 @@
 //! An author's SQL file as a part of one transaction, which dwenv begins and ends.
 
+use std::ops::Range;
+
 use super::section::Problem;
 
 /// One statement, or one command of psql's own.
 struct Statement {
     start: usize,
     end: usize,
-    /// In capitals, without what stands in quotes and comments. A command of psql's has its backslash.
+    /// In capitals, without what stands in quotes and comments. A command of psql's is as written, with its backslash.
     words: Vec<String>,
+}
+
+impl Statement {
+    fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
+
+/// Where the author's own `BEGIN` and `COMMIT` stand.
+#[must_use]
+pub fn brackets(text: &str) -> Vec<Range<usize>> {
+    let all = statements(text).into_iter();
+    let brackets = all.filter(|statement| is_plain_bracket(&statement.words()));
+    brackets.map(|it| it.start..it.end).collect()
 }
 
 /// The text without the author's own `BEGIN` and `COMMIT`: dwenv's are around all of it.
@@ -18,7 +34,7 @@ pub fn within_transaction(path: &str, text: &str) -> Result<String, Problem> {
     let mut kept = String::new();
     let mut from = 0;
     for statement in statements(text) {
-        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        let words = statement.words();
         if is_plain_bracket(&words) {
             kept.push_str(&text[from..statement.start]);
             from = statement.end;
@@ -57,7 +73,11 @@ fn misfit(words: &[&str]) -> Option<&'static str> {
             ..,
         ]
         | ["PREPARE", "TRANSACTION", ..] => Some(ENDS),
-        ["\\C" | "\\CONNECT" | "\\Q" | "\\QUIT", ..] => Some("which leaves the transaction"),
+        ["\\c" | "\\connect" | "\\q" | "\\quit"] => Some("which leaves the transaction"),
+        ["\\i" | "\\ir" | "\\include" | "\\include_relative"] => {
+            Some("and what that file does to the transaction nobody has looked at")
+        }
+        ["\\;"] => Some("which hides what comes after it"),
         ["VACUUM", ..]
         | ["CREATE" | "DROP", "DATABASE" | "TABLESPACE", ..]
         | ["ALTER", "SYSTEM", ..]
@@ -170,18 +190,40 @@ impl Reader<'_> {
         }
     }
 
-    /// A command of psql's, to the end of its line. One that sends off what was written before ends that.
+    /// A command of psql's, to the end of its line or the next backslash there. One that sends off what was written
+    /// before, or throws it away, ends that.
     fn command(&mut self, rest: &str) {
-        let length = rest.find('\n').unwrap_or(rest.len());
-        let word = rest[..length].split_whitespace().next().unwrap_or_default();
-        if word.starts_with("\\g") {
+        let after = &rest[1..];
+        if after.starts_with('\\') {
+            // Only ends the command before it: what follows is SQL again.
+            self.at += 2;
+            return;
+        }
+        if after.starts_with(':') {
+            // A colon that names no variable.
+            self.open();
+            self.at += 2;
+            return;
+        }
+        let word_ends = |c: char| c.is_whitespace() || c == '\\';
+        let word = match after.chars().next() {
+            Some(';') => "\\;",
+            _ => &rest[..after.find(word_ends).map_or(rest.len(), |end| end + 1)],
+        };
+        let line = rest.find('\n').unwrap_or(rest.len());
+        let length = if TAKES_LINE.contains(&word) {
+            line
+        } else {
+            word.len() + arguments(&rest[word.len()..line.max(word.len())])
+        };
+        if SENDS.contains(&word) {
             self.at += length;
             return self.end_statement();
         }
         self.found.push(Statement {
             start: self.at,
             end: self.at + length,
-            words: vec![word.to_uppercase()],
+            words: vec![word.to_owned()],
         });
         self.at += length;
     }
@@ -204,6 +246,40 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// psql's commands after which what was written before them is no more.
+const SENDS: [&str; 9] = [
+    "\\g",
+    "\\gx",
+    "\\gset",
+    "\\gexec",
+    "\\gdesc",
+    "\\crosstabview",
+    "\\watch",
+    "\\r",
+    "\\reset",
+];
+
+/// Those to which a backslash in the rest of the line means nothing.
+const TAKES_LINE: [&str; 5] = ["\\!", "\\copy", "\\h", "\\help", "\\."];
+
+/// The length of a command's arguments: to the next command, which a backslash outside of quotes begins.
+fn arguments(line: &str) -> usize {
+    let mut quote = None;
+    let mut letters = line.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (None, '\\') => return at,
+            (None, '\'' | '"' | '`') => quote = Some(letter),
+            (Some('\''), '\\') => {
+                letters.next();
+            }
+            (Some(open), _) if open == letter => quote = None,
+            _ => {}
+        }
+    }
+    line.len()
 }
 
 fn reads_stdin(statement: &Statement) -> bool {
@@ -307,6 +383,8 @@ mod tests {
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;",
             "COPY t (a) FROM stdin;\nROLLBACK;\nBEGIN;\n\\.\nSELECT 1;",
             "SELECT 'BEGIN' \\gexec\n\\set x 'COMMIT;'\nCREATE TABLE a$b$ (vacuum int);",
+            "SELECT 1 \\getenv home HOME\n+ 1;",
+            "\\echo 'it\\'s \\q' \"\\q\" `\\q` \\\\ SELECT 1\\:: int;\n\\! echo \\q\n\\C calls",
             "CREATE TABLE concurrently_made (id int); CREATE INDEX i ON t (id);",
         ] {
             assert_eq!(kept(text), text);
@@ -323,7 +401,22 @@ mod tests {
             refused("SELECT 1 \\g\nCREATE UNIQUE INDEX CONCURRENTLY i ON t (a);"),
             "line 2 of a.sql has CREATE UNIQUE INDEX, which PostgreSQL does not run within a transaction"
         );
+        assert_eq!(
+            refused("SELECT 1;\n\\i more.sql\n"),
+            "line 2 of a.sql has \\i, and what that file does to the transaction nobody has looked at"
+        );
         for text in [
+            "\\ir more.sql",
+            "\\include more.sql",
+            "\\include_relative more.sql",
+            "SELECT 1\\; COMMIT;",
+            "\\timing on \\i more.sql",
+            "\\echo a \\\\ ROLLBACK;",
+            "SELECT 1\\:: int; ROLLBACK;",
+            "SELECT 1 \\getenv home HOME\n; ROLLBACK;",
+            "SELECT 1 \\gset\nROLLBACK;",
+            "SELECT 1 \\gx\nROLLBACK;",
+            "SELECT 1 \\r\nROLLBACK;",
             "BEGIN ISOLATION LEVEL SERIALIZABLE;",
             "COMMIT AND CHAIN;",
             "PREPARE TRANSACTION 'a';",

@@ -108,9 +108,27 @@ fn the_schema_changes_as_a_whole_and_what_was_there_stays() {
         assert_eq!(asked(&it, HAS_NOTES), "f");
         assert_eq!(asked(&it, LEFT_BEHIND), "0");
     }
+    // Whoever holds a table in a transaction that is open is named, and can be asked to close it.
+    write(&it, &whole);
+    it.run(
+        "cd /; sudo -u postgres env PGAPPNAME=notebook psql -d dockerworkshop \
+         -c 'BEGIN; SELECT FROM call; SELECT pg_sleep(600)' </dev/null >/dev/null 2>&1 &",
+    );
+    it.await_in_box(&format!("[ \"$({sleeps})\" = 1 ]"));
+    it.provision()
+        .exit(1)
+        .says("call is held by notebook of postgres, in a transaction since")
+        .says("close that session, then provision again");
+    asked(
+        &it,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'notebook'",
+    );
     // Rows alone are kept from it.
     write(&it, &format!("DELETE FROM call;\n{whole}"));
-    it.provision().exit(0);
+    it.provision()
+        .exit(0)
+        .says("held back")
+        .says("DELETE 1 of call");
     assert_eq!(asked(&it, CALLS), "an attendee's");
     assert_eq!(asked(&it, HAS_NOTES), "t");
 

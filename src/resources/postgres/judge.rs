@@ -334,8 +334,13 @@ fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (&'static str, 
         ),
         Drift::Schema(_) => you("Mend the tables; no row is lost", provision()),
         Drift::SchemaFileChanged { .. } => (
-            "Rows are left as they are. If the box shall have what is new in the file, run it, and put that on record",
-            in_box(&[transaction::by_hand(context.workshop)]),
+            "Provision leaves the rows as they are. If the box shall have what is new in the file, save the database, \
+             run the file, and put that on record; by hand, what the file drops or deletes is lost. \
+             Where the box's copy of it does not have the declared checksum, provision brings that one first",
+            in_box(&[
+                transaction::save(context.workshop, keeping),
+                transaction::by_hand(context.workshop),
+            ]),
             By::You,
         ),
     }

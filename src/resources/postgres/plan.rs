@@ -358,10 +358,15 @@ fn create_database(declared: &Postgres, facts: &Facts, drift: &Drift) -> Plan {
 
 fn mend_schema(declared: &Postgres, drifts: &[SchemaDrift]) -> Plan {
     let mut mends = String::new();
+    let mut mended = Vec::new();
     let mut refusals = Vec::new();
     for drift in drifts {
         match drift.mend(&declared.role) {
-            Ok(sql) => mends.push_str(&sql),
+            Ok(sql) if sql.is_empty() => {}
+            Ok(sql) => {
+                mends.push_str(&sql);
+                mended.push(drift.table());
+            }
             Err(reason) => refusals.push(reason),
         }
     }
@@ -372,6 +377,7 @@ fn mend_schema(declared: &Postgres, drifts: &[SchemaDrift]) -> Plan {
     let makes_tables = drifts.iter().any(missing);
     let mut tables: Vec<&str> = drifts.iter().map(SchemaDrift::table).collect();
     tables.dedup();
+    mended.dedup();
     let verb = if drifts.iter().all(missing) {
         "Create"
     } else {
@@ -385,7 +391,7 @@ fn mend_schema(declared: &Postgres, drifts: &[SchemaDrift]) -> Plan {
     Plan::script_reading(
         title,
         psql(declared.port, &declared.database),
-        transaction::whole(declared, &mends, makes_tables),
+        transaction::whole(declared, &mends, &mended, makes_tables),
     )
     .showing(vec![Difference {
         subject: format!("database {}", declared.database),

@@ -81,8 +81,10 @@ fn column_differences(
     column: &Column,
     observed: &ObservedTable,
 ) -> Vec<SchemaDrift> {
-    let (name, column) = (&table.name, column.clone());
+    let (name, mut column) = (&table.name, column.clone());
     let Some(found) = observed.column(&column.name) else {
+        // A key of several columns is made when all of them are there.
+        column.primary_key &= key(table).len() == 1;
         let hindrance = missing_hindrance(&column, observed);
         return vec![SchemaDrift::ColumnMissing {
             table: name.clone(),
@@ -144,24 +146,41 @@ fn missing_hindrance(column: &Column, observed: &ObservedTable) -> Option<String
     }
 }
 
-/// The declared key, where all of its columns are there and are not the key. One that is missing comes with it.
+/// The columns of the declared key.
+fn key(table: &Table) -> Vec<&Column> {
+    let columns = table.columns.iter();
+    columns.filter(|column| column.primary_key).collect()
+}
+
+/// The declared key, where its columns are not the key. A single one that is missing comes with it; of several, those
+/// that are missing come first.
 fn key_difference(table: &Table, observed: &ObservedTable) -> Option<SchemaDrift> {
-    let declared = table.columns.iter().filter(|column| column.primary_key);
-    let columns: Vec<&str> = declared.map(|column| column.name.as_str()).collect();
-    let found: Option<Vec<&ObservedColumn>> =
-        columns.iter().map(|name| observed.column(name)).collect();
-    let found = found?;
-    if found.iter().all(|column| column.primary_key) {
+    let declared = key(table);
+    let columns: Vec<&str> = declared.iter().map(|column| column.name.as_str()).collect();
+    let found = columns.iter().filter_map(|name| observed.column(name));
+    let found: Vec<&ObservedColumn> = found.collect();
+    let mut missing = declared;
+    missing.retain(|column| observed.column(&column.name).is_none());
+    let is_key = missing.is_empty() && found.iter().all(|column| column.primary_key);
+    let comes_with_column = columns.len() == 1 && !missing.is_empty();
+    if is_key || comes_with_column {
         return None;
     }
     let any = |has: fn(&ObservedColumn) -> Option<bool>| {
         found.iter().any(|column| has(column) == Some(true))
     };
+    // In the rows that are there a column that comes has one value, unless it counts.
+    let tells_apart = |column: &&Column| column.default.as_deref().is_some_and(counts);
+    let with_rows = observed.has_rows == Some(true) && !missing.iter().any(tells_apart);
     let hindrance = observed.other_key(&columns).or_else(|| {
         if any(|column| column.has_nulls) {
             Some("some of its rows have no value there".to_owned())
         } else if columns.len() == 1 && any(|column| column.has_twins) {
             Some("some of its rows have the same value there".to_owned())
+        } else if with_rows && found.is_empty() {
+            Some("the rows that are there would all have the same key".to_owned())
+        } else if with_rows && found.len() == 1 && any(|column| column.has_twins) {
+            Some("some of the rows that are there would have the same key".to_owned())
         } else {
             None
         }
