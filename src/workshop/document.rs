@@ -67,6 +67,8 @@ impl Document {
 
 /// How many characters of a line are shown: they fit into a narrow terminal beside the number and the frame.
 const LONGEST: usize = 60;
+/// How many of them stand behind what is wrong.
+const BEHIND: usize = 4;
 
 /// Where a span lies, counted as editors do: from 1, in characters.
 struct Position<'a> {
@@ -101,11 +103,7 @@ impl<'a> Position<'a> {
         let line: Vec<char> = self.source.chars().collect();
         let marked = self.column - 1;
         let wanted = marked + self.marked.chars().count().min(LONGEST / 2);
-        let from = if wanted > LONGEST {
-            marked - LONGEST / 3
-        } else {
-            0
-        };
+        let from = (wanted + BEHIND).saturating_sub(LONGEST);
         let to = line.len().min(from + LONGEST);
         let cut = |is_cut: bool| if is_cut { "…" } else { "" };
         let (before, after) = (cut(from > 0), cut(to < line.len()));

@@ -90,7 +90,7 @@ fn ports_are_in_range_and_once() {
     assert_snapshot!(refused("[box]\nforwards = [{ guest = 8080, host = 8080 }, { guest = 8080, host = 8081 }]\n"), @r"
     config.toml:2:54: 8080 cannot be `box.forwards.guest`: another forward leads to that port of the box
       |
-    2 | forwards = [{ guest = 8080, host = 8080 }, { guest = 8080, host = 8081 }]
+    2 | …orwards = [{ guest = 8080, host = 8080 }, { guest = 8080, ho…
       |                                                      ^^^^
     ");
     assert_snapshot!(refused("[box]\nforwards = [{ guest = 80, host = 8080 }]\n"), @r"
