@@ -183,6 +183,10 @@ fn each_change_has_a_question_of_its_own() {
     terminal.await_shown(question).type_in("n\n");
     let left = terminal.await_shown(question).type_in("n\n").left();
     untouched(&left, 1);
+    let words: Vec<&str> = left.shown.split_whitespace().collect();
+    let waits =
+        "Not offered, since it stands on what was not done: Restart docker-workshop.service";
+    assert!(words.join(" ").contains(waits), "{}", left.shown);
 
     // Whoever restarts a service on which a container depends is told so, and asked.
     let mut terminal = at_terminal(&it);

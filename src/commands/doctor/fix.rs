@@ -120,6 +120,12 @@ async fn one(
         .unchanged
         .retain(|left| before.checks.iter().any(|check| check.id == left.check));
     fixed.notes = outcome.notes;
+    if !asked.waiting.is_empty() {
+        let waiting = asked.waiting.join("; ");
+        fixed.notes.push(format!(
+            "Not offered, since it stands on what was not done: {waiting}"
+        ));
+    }
     if environment.global.yes && !fixed.needs_yes.is_empty() {
         fixed.notes.push(format!(
             "--yes makes only what is safe without asking. To be asked about each of the others: \
@@ -144,6 +150,8 @@ struct Asked {
     left: Vec<Offer>,
     /// Their checks: what stands on these is not offered.
     declined: HashSet<String>,
+    /// What was not offered for that.
+    waiting: Vec<String>,
 }
 
 impl ItemByItem<'_> {
@@ -166,6 +174,7 @@ impl ItemByItem<'_> {
         };
         if follows {
             self.decline(&step.checks);
+            self.asked().waiting.push(step.change.title.clone());
             return Ok(false);
         }
         let agreed = if self.environment.global.yes {
