@@ -16,7 +16,7 @@ pub fn reports(out: &mut dyn Write, reports: &[Report]) -> io::Result<()> {
 }
 
 fn report(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    let (_, verdict) = verdict(report);
+    let (_, verdict) = verdict(report, "below");
     writeln!(
         out,
         "## {}\n\n**{}**",

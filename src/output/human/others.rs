@@ -49,7 +49,7 @@ pub fn up(
 #[must_use]
 pub fn up_result(up: &Up) -> (Label, String) {
     let (label, text) = match (&up.doctor, &up.provision) {
-        (Some(report), _) => verdict(report),
+        (Some(report), _) => verdict(report, "above"),
         (None, Some(outcome)) => result(outcome),
         (None, None) => (Label::Unknown, "Nothing is known of it.".to_owned()),
     };

@@ -59,7 +59,7 @@ pub fn report(
         out,
         &style.wrap(0, 0, &Text::of(Label::Dim, total(report.counts))),
     )?;
-    let (label, verdict) = verdict(report);
+    let (label, verdict) = verdict(report, "above");
     put(out, &style.wrap(0, 0, &emphasised(label, &verdict)))
 }
 

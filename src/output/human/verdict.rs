@@ -47,9 +47,9 @@ pub fn mending(to_mend: Mending) -> String {
     whose.join(", ")
 }
 
-/// The one thing to know about a target.
+/// The one thing to know about a target, whose findings are told `above` or `below`.
 #[must_use]
-pub fn verdict(report: &Report) -> (Label, String) {
+pub fn verdict(report: &Report, place: &str) -> (Label, String) {
     let Counts {
         warn,
         skip,
@@ -65,7 +65,7 @@ pub fn verdict(report: &Report) -> (Label, String) {
                 _ => format!(" ({})", mending(report.to_mend)),
             };
             let verdict = format!(
-                "{} to solve before the workshop{whose}: start with {} above.",
+                "{} to solve before the workshop{whose}: start with {} {place}.",
                 number(report.problems(), "problem"),
                 bracketed(&first.id)
             );
@@ -74,7 +74,7 @@ pub fn verdict(report: &Report) -> (Label, String) {
         Some(first) => (
             Label::Unknown,
             format!(
-                "Could not tell: {} no answer, start with {} above.",
+                "Could not tell: {} no answer, start with {} {place}.",
                 if unknown == 1 {
                     "1 check has".to_owned()
                 } else {
