@@ -7,14 +7,14 @@ const MOST: usize = 1000;
 
 /// The targets that `text` stands for: itself, where it holds no range.
 ///
-/// Brackets without a range, such as those of an IPv6 address, are left as they are. Where the first number of a
+/// The brackets of an IPv6 address are left as they are. Where the first number of a
 /// range begins with a zero, all are as long: `[08-11]` is 08, 09, 10, 11.
 ///
 /// # Errors
-/// When a range ends before it begins, or there would be too many targets.
+/// When a range ends before it begins, brackets hold none, or there would be too many targets.
 pub fn expand(text: &str) -> Result<Vec<String>> {
     let Some((before, list, after)) = first_range(text) else {
-        return Ok(vec![text.to_owned()]);
+        return no_range(text);
     };
     let rest = expand(after)?;
     let mut expanded = Vec::new();
@@ -29,6 +29,20 @@ pub fn expand(text: &str) -> Result<Vec<String>> {
         }
     }
     Ok(expanded)
+}
+
+/// What holds no range is one target, unless somebody seems to have meant one.
+fn no_range(text: &str) -> Result<Vec<String>> {
+    let list = text.split_once('[').map(|(_, inside)| inside);
+    let list = list.map(|inside| inside.split_once(']').map_or(inside, |(list, _)| list));
+    match list {
+        Some(list) if !list.contains(':') => Err(Error::usage(format!(
+            "`[{list}` in the target `{text}` is no range"
+        ))
+        .hint("a range is written `[1-4]`, `[01-20]` or `[1-3,7]`")),
+        // None, or the brackets of an IPv6 address.
+        _ => Ok(vec![text.to_owned()]),
+    }
 }
 
 /// What stands before, in and behind the first brackets that hold a range.
@@ -98,8 +112,7 @@ mod tests {
             ),
             ("seat-[1,3-4]", vec!["seat-1", "seat-3", "seat-4"]),
             ("r[1-2]s[1-2]", vec!["r1s1", "r1s2", "r2s1", "r2s2"]),
-            ("seat-[x]", vec!["seat-[x]"]),
-            ("seat-[1-", vec!["seat-[1-"]),
+            ("ssh://a@[fe80::1%eth0]", vec!["ssh://a@[fe80::1%eth0]"]),
         ] {
             assert_eq!(expand(text).unwrap(), expanded, "{text}");
         }
@@ -111,6 +124,9 @@ mod tests {
             ("seat-[5-1]", "runs backwards"),
             ("seat-[1-2000]", "more than 1000"),
             ("r[1-900]s[1-2]", "more than 1000"),
+            ("seat-[x]", "`[x` in the target `seat-[x]` is no range"),
+            ("seat-[1-", "`[1-` in the target `seat-[1-` is no range"),
+            ("a@10.0.0.[]:22", "is no range"),
         ] {
             let error = expand(text).unwrap_err();
             assert!(error.message.contains(why), "{error}");
