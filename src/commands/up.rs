@@ -8,13 +8,19 @@ use super::room::{Ended, Room, Turn};
 use crate::cli;
 use crate::doctor::{self, report::Report};
 use crate::error::{ExitCode, Result};
-use crate::output::{Up, human};
-use crate::target::{self, Located, Purpose, Reach, Target};
-use crate::workshop::{Secrets, Workshop};
+use crate::output::{Up, confirm, human};
+use crate::target::{self, Here, Located, Purpose, Reach, Target, Vagrant};
+use crate::workshop::{self, Secrets, Source, Workshop};
 
 pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCode> {
     let workshop = environment.workshop(Secrets::Read).await?;
     let targets = environment.several_targets(&workshop, Purpose::Make, &options.several)?;
+    if targets
+        .iter()
+        .any(|it| matches!(it, Target::Vagrant { .. }))
+    {
+        write_workshop(environment).await?;
+    }
     let room = Room::new(
         environment,
         &targets,
@@ -38,6 +44,26 @@ pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCod
         .collect();
     environment.tell(|output| output.up(&boxes))?;
     Ok(code)
+}
+
+/// Where there is neither a Vagrantfile nor a declaration, the workshop that dwenv carries is what is meant: Vagrant
+/// needs it written out. Who does not want that is told what else there is to do by whatever looks for the Vagrantfile.
+async fn write_workshop(environment: &Environment) -> Result<()> {
+    let folder = &environment.folder;
+    let source = Source::choose(folder, environment.global.config.as_deref());
+    let is_meant = source == Source::Builtin && Vagrant::in_folder(folder).is_err();
+    let can_be_asked = environment.global.yes || confirm::somebody_is_there();
+    if !is_meant || !can_be_asked || !Here::this().vagrant {
+        return Ok(());
+    }
+    let place = folder.display();
+    let question = format!("There is no workshop in {place} yet. Write its files there?");
+    if environment.agreed(&question).await? {
+        let count = workshop::init(folder)?.written.len();
+        let note = format!("{count} files of the workshop were written into {place}");
+        environment.events.note(note);
+    }
+    Ok(())
 }
 
 fn ended(up: &Result<(Up, ExitCode)>) -> Ended {

@@ -51,6 +51,28 @@ fn without_a_vagrantfile_there_is_no_box_to_look_for() {
         "#);
 }
 
+/// An attendee has downloaded one file and knows one command.
+#[test]
+fn in_an_empty_folder_up_writes_the_workshop_that_dwenv_carries() {
+    let place = place(VAGRANT, "echo 7.2.4r170995");
+    fs::remove_file(place.folder().join("Vagrantfile")).unwrap();
+    let unasked = place.dwenv("up --target vagrant").ended(2);
+    assert!(unasked.err.contains("there is no Vagrantfile"), "{unasked}");
+    assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 0);
+
+    let written = place.dwenv("up --target vagrant --yes");
+    let note = "9 files of the workshop were written into";
+    assert!(written.err.contains(note), "{written}");
+    let built_in = include_str!("../../config.toml");
+    assert_eq!(place.read("config.toml"), built_in);
+    assert!(place.read("Vagrantfile").contains("192.168.33.10"));
+
+    // Somebody's own declaration is not written over, and asks for its own Vagrantfile.
+    fs::remove_file(place.folder().join("Vagrantfile")).unwrap();
+    let own = place.dwenv("up --target vagrant --yes").ended(2);
+    assert!(own.err.contains("`dwenv init`"), "{own}");
+}
+
 #[test]
 fn virtualbox_is_missing() {
     let place = Place::new()
