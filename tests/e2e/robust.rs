@@ -45,8 +45,9 @@ fn what_is_missing_in_a_box_is_never_a_wrong_verdict() {
         ),
         (
             "a full disk",
-            "sudo mount -t tmpfs -o size=64M small /var/lib/postgresql/",
-            "sudo umount -l /var/lib/postgresql",
+            "sudo mount -t tmpfs -o size=128M small /mnt && sudo cp -a /var/lib/postgresql/. /mnt && \
+             sudo mount --bind /mnt /var/lib/postgresql",
+            "sudo umount -l /var/lib/postgresql /mnt",
             &["fail box.disk"],
         ),
         (

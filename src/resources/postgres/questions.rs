@@ -41,12 +41,15 @@ fn server(postgres: &Postgres) -> String {
 }
 
 /// Reading the files of settings also marks, in this session, what a start would change: so they are read first.
-/// A setting that waits for the start is told there as one that could not be applied.
-const SETTINGS: &str = r"SELECT count(*) AS lines FROM pg_file_settings \gset
+/// A setting that waits for the start is told there as one that could not be applied; and one that no file sets any
+/// more as an error of none.
+const SETTINGS: &str = r"SET lc_messages TO 'C';
+SELECT count(*) AS lines FROM pg_file_settings \gset
 SELECT 'settings ' || json_build_object(
   'wrong', (SELECT coalesce(json_agg(json_build_object('file', coalesce(sourcefile, ''), 'line', coalesce(sourceline, 0),
       'error', coalesce(name || ': ', '') || error) ORDER BY seqno), '[]') FROM pg_file_settings
       WHERE error IS NOT NULL
+        AND NOT (sourcefile IS NULL AND error LIKE '%cannot be changed without restarting the server')
         AND NOT coalesce(lower(name) IN (SELECT lower(name) FROM pg_settings WHERE pending_restart), false)),
   'pending', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart),
   'unread', (SELECT coalesce(bool_or(modification > pg_conf_load_time() AND modification <= now()), false)
