@@ -242,19 +242,39 @@ fn what_is_quoted_is_a_value_to_postgresql() {
     }
 }
 
-#[test]
-fn a_file_from_the_time_to_come_is_not_owed_for_ever() {
-    let workshop = Workshop::builtin().unwrap();
-    let database = Database::start();
-    database.apply(&workshop);
-    let probes = Clusters::probes(&workshop);
+/// What the probe asks every cluster, as psql reads it.
+fn questions(workshop: &Workshop) -> String {
+    let probes = Clusters::probes(workshop);
     let Question::Root(fragment) = &probes[0].question else {
         panic!("not root's");
     };
     let (_, questions) = fragment.split_once("<<'SQL'\n").expect("their beginning");
     let (questions, _) = questions.split_once("SQL\ntrue").expect("their end");
+    questions.to_owned()
+}
+
+#[test]
+fn a_setting_that_no_file_has_any_more_waits_for_a_start_and_is_no_mistake() {
+    let workshop = Workshop::builtin().unwrap();
+    let mut database = Database::start();
+    database.apply(&workshop);
+    database.sql("postgres", "ALTER SYSTEM SET max_wal_senders = 5");
+    database.stop();
+    database.resume();
+    database.sql("postgres", "ALTER SYSTEM RESET max_wal_senders");
+    let said = database.sql("postgres", &questions(&workshop));
+    assert!(said.contains("\"wrong\" : []"), "{said}");
+    assert!(said.contains("\"max_wal_senders\"], \"unread\""), "{said}");
+}
+
+#[test]
+fn a_file_from_the_time_to_come_is_not_owed_for_ever() {
+    let workshop = Workshop::builtin().unwrap();
+    let database = Database::start();
+    database.apply(&workshop);
+    let questions = questions(&workshop);
     let owed = || {
-        let said = database.sql("postgres", questions);
+        let said = database.sql("postgres", &questions);
         let is = |words: &str| said.contains(words);
         assert!(is("\"rules_loaded\" : ") && is("\"unread\" : "), "{said}");
         (is("\"rules_loaded\" : false"), is("\"unread\" : true"))
