@@ -7,9 +7,10 @@ use crate::workbox::Workbox;
 #[test]
 fn a_change_for_a_warning_that_fails_lets_the_others_be_made() {
     let it = Workbox::provisioned(Suite::Trixie);
-    // Docker would not start with it, which only a diagnosis sees: so its restart is refused.
+    // Docker's network shall move, and the daemon is called with its place: it would not start with both.
     it.run(
-        "sudo mkdir -p /etc/docker; echo '{\"debugg\": true}' | sudo tee /etc/docker/daemon.json",
+        "echo DOCKER_OPTS=--bip=172.17.0.1/16 | sudo tee -a /etc/default/docker; sudo systemctl restart docker
+        sudo ip route add 172.16.0.0/12 dev host0",
     );
     it.run("sudo systemctl disable -q --now docker-workshop");
     let ran = it.dwenv(&[
@@ -35,14 +36,17 @@ fn a_change_for_a_warning_that_fails_lets_the_others_be_made() {
         .collect();
     assert_eq!(
         became,
-        [("box.docker.daemon", "failed"), ("box.server.unit", "done")],
+        [
+            ("box.docker.subnets", "failed"),
+            ("box.server.unit", "done")
+        ],
         "{document:#}"
     );
     assert_eq!(document["remaining"], serde_json::json!([]));
     let reason = changes[0]["status"]["reason"].as_str().expect("a reason");
-    assert!(reason.contains("debugg"), "{reason}");
+    assert!(reason.contains("bip"), "{reason}");
     // What runs goes on, by what stood there before.
-    it.run("sudo docker version");
+    it.run("sudo docker version && [ ! -e /etc/docker/daemon.json ]");
     let seen = it.doctor();
-    assert_eq!(seen.exit(0).check("box.docker.daemon").status, "warn");
+    assert_eq!(seen.exit(0).check("box.docker.subnets").status, "warn");
 }

@@ -33,7 +33,8 @@ fn a_check_is_explained() {
         box.docker.daemon
             Docker's daemon runs, will run after a restart of the box, and answers.
             Where it ended itself, a diagnosis repeats its last error. A file that it
-            reads when it starts and that was written since is a warning.
+            reads when it starts and that was written since is a warning; not one from a
+            time to come, which a clock that was ahead has left.
             Why: without it every `docker` command fails with "Cannot connect to the
             Docker daemon".
             Mended by: provision, which starts and enables it, and starts it again where
