@@ -171,7 +171,7 @@ fn every_drift_has_a_case() {
     for (kind, source, name) in [
         (
             "system",
-            include_str!("../../src/resources/system.rs"),
+            include_str!("../../src/resources/system/mod.rs"),
             "Drift",
         ),
         (
