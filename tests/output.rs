@@ -18,6 +18,8 @@ mod json_schema;
 mod progress;
 #[path = "output/provision.rs"]
 mod provision;
+#[path = "output/several.rs"]
+mod several;
 
 use std::io::{self, Write};
 

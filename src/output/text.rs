@@ -184,6 +184,18 @@ pub fn columns(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
+/// What is told of a target where its name stands already: without that name before its verb.
+#[must_use]
+pub fn without_name(text: &str, target: &str) -> String {
+    let name = format!("{target} ");
+    match text.split_once(&name) {
+        Some((before, rest)) if before.is_empty() || before.ends_with('(') => {
+            format!("{before}{rest}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// `text` without anything that a terminal would obey: what comes from a box is shown, not executed.
 #[must_use]
 pub fn clean(text: &str) -> String {

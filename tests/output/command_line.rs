@@ -1,5 +1,7 @@
 //! The command line, its help, and its questions.
 
+use std::time::Duration;
+
 use dwenv::cli::{Cli, Command, command, format_asked};
 use dwenv::error::{Error, ErrorKind, ExitCode};
 use dwenv::output::style::Style;
@@ -40,7 +42,7 @@ fn options_for_every_command_stand_before_or_behind_it() {
     assert_eq!(cli.global.targets, ["a", "b"]);
     assert_eq!(cli.global.format, Format::Json);
     assert_eq!(cli.global.verbosity(), Verbosity::Verbose);
-    assert_eq!(cli.global.timeout, 10);
+    assert_eq!(cli.global.timeout, Duration::from_secs(10));
     assert_eq!(
         parse("dwenv --target a doctor").unwrap().global.targets,
         ["a"]
@@ -123,8 +125,8 @@ fn help_is_for_people_who_never_used_a_terminal() {
           --config <FILE|URL>  Read the workshop from this file or web address
           --target <TARGET>    Use this box; can be given several times
           --identity <FILE>    Log in to the box with this private key
-          --timeout <SECONDS>  Give up on a box that has not let us in after so many
-                               seconds [default: 10]
+          --timeout <TIME>     Give up on a box that has not let us in after this
+                               long, such as `30s` or `2m` [default: 10s]
           --format <FORMAT>    How results are told; junit and markdown are for
                                `doctor` only [default: human] [possible values:
                                human, json, ndjson, junit, markdown]
@@ -193,10 +195,11 @@ fn help_is_for_people_who_never_used_a_terminal() {
               It is needed only where sudo asks for one. On a terminal you are
               asked, once for all boxes.
 
-          --timeout <SECONDS>
-              Give up on a box that has not let us in after so many seconds
+          --timeout <TIME>
+              Give up on a box that has not let us in after this long, such as `30s`
+              or `2m`
 
-              [default: 10]
+              [default: 10s]
 
           --format <FORMAT>
               How results are told; junit and markdown are for `doctor` only

@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 
 use super::{ASCII, COLOR, shown, told};
 
-fn finding(id: &str, title: &str, status: Status, summary: &str) -> Finding {
+pub fn finding(id: &str, title: &str, status: Status, summary: &str) -> Finding {
     Finding {
         id: id.to_owned(),
         title: title.to_owned(),
@@ -135,7 +135,7 @@ pub fn all_pass() -> Report {
     )
 }
 
-fn two_problems() -> Report {
+pub fn two_problems() -> Report {
     Report::new(
         "vagrant",
         vec![
@@ -387,87 +387,6 @@ fn ascii_terminals_get_ascii() {
     2 problems to solve before the workshop (1 you, 1 organiser): start with
     [box.docker.daemon] above.
     ");
-}
-
-#[test]
-fn several_targets_get_a_section_each_and_a_table() {
-    let mut warned = two_problems();
-    warned.checks.truncate(3);
-    let reports = [
-        Report::new("sandbox:a", all_pass().checks),
-        Report::new("sandbox:b", two_problems().checks),
-        unreachable(),
-        Report::new("vagrant:web", warned.checks),
-    ];
-    let shown = told(|out| human::reports(out, &Style::PLAIN, &reports, false));
-    assert_snapshot!(shown, @r"
-    sandbox:b
-    ---------
-    ✗ fail: Docker's daemon runs [box.docker.daemon]
-        docker.service is inactive (dead) since Sun 2025-11-23 17:12:04 UTC, and
-        nothing listens at /run/docker.sock
-      → Start Docker's daemon, and let it start with the box from now on.
-          dwenv ssh -- sudo systemctl enable --now docker.socket docker.service containerd.service
-        2 checks skipped because of box.docker.daemon
-
-    ✗ fail: The database has the workshop's tables [box.postgres.schema]
-        Two things differ from the declared schema:
-          call.payload: has type integer, declared is text
-          call.created_at: is missing
-      → The organiser has to do this: Put the column back, or ask for a new box.
-          dwenv provision --plan --diff
-          dwenv provision
-
-    ! warn: VirtualBox works with this Vagrant [laptop.virtualbox]
-        VirtualBox 7.2.0 is newer than any that Vagrant 2.4.9 knows
-      → Your company's IT has to do this: Allow connections to 192.168.33.0/24 in
-        the firewall of this laptop.
-
-    8 checks: 3 pass, 1 warn, 2 fail, 2 skip
-    2 problems to solve before the workshop (1 you, 1 organiser): start with
-    [box.docker.daemon] above.
-
-    ssh://me@10.1.2.3
-    -----------------
-    ? unknown: The box answers over SSH [box.ssh]
-        10.1.2.3 port 22 did not answer within 10 s
-      → Start the box.
-          dwenv up
-        1 check skipped because of box.ssh
-
-    2 checks: 1 unknown, 1 skip
-    Could not tell: 1 check has no answer, start with [box.ssh] above.
-
-    vagrant:web
-    -----------
-    ! warn: VirtualBox works with this Vagrant [laptop.virtualbox]
-        VirtualBox 7.2.0 is newer than any that Vagrant 2.4.9 knows
-      → Your company's IT has to do this: Allow connections to 192.168.33.0/24 in
-        the firewall of this laptop.
-
-    3 checks: 2 pass, 1 warn
-    Ready for the workshop, with 1 warning.
-
-    Result       Target             Not passed      Start with         Mended by
-    ✗ not ready  sandbox:b          1 warn, 2 fail  box.docker.daemon  1 you, 1
-                                                                       organiser
-    ? unknown    ssh://me@10.1.2.3  1 unknown       box.ssh            1 you
-    ✓ ready      sandbox:a
-    ! ready      vagrant:web        1 warn
-
-    2 of 4 targets are not ready (to mend: 2 you, 1 organiser): start with
-    [box.docker.daemon] of sandbox:b above.
-    ");
-}
-
-#[test]
-fn several_ready_targets_end_with_one_line() {
-    let reports = [all_pass(), all_pass()];
-    let shown = told(|out| human::reports(out, &Style::PLAIN, &reports, false));
-    assert_eq!(
-        shown.lines().last(),
-        Some("Ready for the workshop: all 2 targets.")
-    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub(super) mod parts;
 mod people;
 mod plan;
 mod report;
+mod several;
 mod verdict;
 
 pub use others::{done, error, targets, up, up_result};

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::outcome::{failure, on_all, result, results, results_table};
-use super::parts::{INDENT, emphasised, heading, next_step, table};
+use super::parts::{INDENT, emphasised, next_step, table};
 use super::report;
+use super::several::{Section, sections};
 use super::verdict::verdict;
 use crate::error::{Advice, Error, Result};
 use crate::output::style::{Label, Style, put};
@@ -21,14 +22,16 @@ pub fn up(
     if let [(_, up)] = boxes {
         return one_up(out, style, up, verbose);
     }
+    let mut to_tell = Vec::new();
     for (target, up) in boxes {
         let well = matches!(up, Ok(up) if up_result(up).0 == Label::Pass);
         if verbose || !well {
-            heading(out, style, target)?;
-            one_up(out, style, up, verbose)?;
-            writeln!(out)?;
+            to_tell.push(Section::new(target, move |out, style| {
+                one_up(out, style, up, verbose)
+            })?);
         }
     }
+    sections(out, style, to_tell)?;
     let results: Vec<_> = boxes
         .iter()
         .map(|(target, up)| {

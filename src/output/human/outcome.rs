@@ -4,13 +4,14 @@ use std::io::{self, Write};
 
 use super::others;
 use super::parts::{
-    INDENT, bracketed, emphasised, heading, label, marked, number, number_were, table, why_failed,
+    INDENT, bracketed, emphasised, label, marked, number, number_were, table, why_failed,
 };
 use super::plan::{plan, plan_only};
+use super::several::{Section, sections, together};
 use crate::doctor::report::Status;
 use crate::error::{Error, ExitCode, Result};
 use crate::output::style::{Label, Style, Symbol, put};
-use crate::output::text::Text;
+use crate::output::text::{Text, without_name};
 use crate::provision::outcome::{ChangeStatus, Outcome, PlannedChange, Unchanged};
 
 /// What provision did on every target, or would do where it was only asked to plan.
@@ -30,14 +31,16 @@ pub fn provision(
         .filter_map(|(_, outcome)| outcome.as_ref().ok());
     let planned: Vec<Outcome> = done.filter(only_planned).cloned().collect();
     room_plan(out, style, &planned, differences)?;
+    let mut to_tell = Vec::new();
     for (target, outcome) in outcomes {
-        let grouped = matches!(outcome, Ok(outcome) if only_planned(&outcome));
-        if !grouped && (verbose || !is_told_by_its_row(outcome)) {
-            heading(out, style, target)?;
-            one(out, style, outcome, differences, verbose)?;
-            writeln!(out)?;
+        let planned = matches!(outcome, Ok(outcome) if only_planned(&outcome));
+        if !planned && (verbose || !is_told_by_its_row(outcome)) {
+            to_tell.push(Section::new(target, move |out, style| {
+                one(out, style, outcome, differences, verbose)
+            })?);
         }
     }
+    sections(out, style, to_tell)?;
     let results: Vec<_> = outcomes
         .iter()
         .map(|(target, outcome)| (target.as_str(), told(outcome)))
@@ -76,25 +79,22 @@ pub fn room_plan(
     plans: &[Outcome],
     differences: bool,
 ) -> io::Result<()> {
-    let mut groups: Vec<(Outcome, Vec<&str>)> = Vec::new();
-    for plan in plans {
-        let same = |(known, _): &&mut (Outcome, Vec<&str>)| {
-            known.changes == plan.changes && known.unchanged == plan.unchanged
-        };
-        match groups.iter_mut().find(same) {
-            Some((_, targets)) => targets.push(&plan.target),
-            None => groups.push((plan.clone(), vec![&plan.target])),
-        }
-    }
-    for (mut shared, targets) in groups {
+    let same = |one: &&Outcome, other: &&Outcome| {
+        one.changes == other.changes && one.unchanged == other.unchanged
+    };
+    for group in together(plans, same) {
+        let targets: Vec<&str> = group.iter().map(|plan| plan.target.as_str()).collect();
         if let [_, _, ..] = targets[..] {
-            shared.target = format!("each of {}", number(targets.len(), "target"));
+            let shared = Outcome {
+                target: format!("each of {}", number(targets.len(), "target")),
+                ..group[0].clone()
+            };
             plan(out, style, &shared, differences)?;
             let line = Text::of(Label::Dim, format!("These are: {}", targets.join(", ")));
             put(out, &style.wrap(0, INDENT, &line))?;
             writeln!(out)?;
         } else {
-            plan(out, style, &shared, differences)?;
+            plan(out, style, group[0], differences)?;
         }
     }
     Ok(())
@@ -123,7 +123,8 @@ pub(super) fn results_table(
             [
                 Text::of(*label, style.symbol(symbol)),
                 Text::new().plain(*target),
-                Text::new().plain(text),
+                // The row has that name already.
+                Text::new().plain(without_name(text, target)),
             ]
         })
         .collect();

@@ -7,12 +7,13 @@ use super::parts::{
     INDENT, bracketed, commands, duration, emphasised, heading, label, marked, next_step, number,
     word,
 };
+use super::several::{Section, sections};
 use super::verdict::{reports_table, total, verdict, verdict_on_all};
 use crate::doctor::report::{By, Finding, Ignored, Report, Scope, Status};
 use crate::output::style::{Label, Style, Symbol, put};
 use crate::output::text::{Text, UNBROKEN, columns};
 
-/// What doctor found on every target; several targets get a section each and a table at the end.
+/// What doctor found on every target; several targets get sections and a table at the end.
 pub fn reports(
     out: &mut dyn Write,
     style: &Style,
@@ -25,14 +26,15 @@ pub fn reports(
     // Of what passes the table says enough.
     let is_told_by_its_row =
         |report: &Report| report.counts.pass == report.checks.len() && report.notes.is_empty();
+    let mut to_tell = Vec::new();
     for report in reports {
-        if !verbose && is_told_by_its_row(report) {
-            continue;
+        if verbose || !is_told_by_its_row(report) {
+            to_tell.push(Section::new(&report.target, move |out, style| {
+                self::report(out, style, report, verbose)
+            })?);
         }
-        heading(out, style, &report.target)?;
-        self::report(out, style, report, verbose)?;
-        writeln!(out)?;
     }
+    sections(out, style, to_tell)?;
     reports_table(out, style, reports)?;
     writeln!(out)?;
     let (label, verdict) = verdict_on_all(reports, " above");

@@ -9,7 +9,7 @@ use crate::events::{Event, Told};
 use crate::output::Verbosity;
 use crate::output::human::duration;
 use crate::output::style::{Label, Style, Symbol};
-use crate::output::text::{Text, clean, columns};
+use crate::output::text::{Text, clean, columns, without_name};
 
 /// How often the live lines are drawn anew.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -187,6 +187,11 @@ impl Board {
             .at_work
             .retain(|(known, _)| Some(known) != target.as_ref());
         self.steps.retain(|step| step.target != target);
+        // The line begins with its name already.
+        let summary = match &target {
+            Some(target) => without_name(&summary, target),
+            None => summary,
+        };
         let (label, symbol) = match exit_code {
             0 => (Label::Pass, Symbol::Pass),
             3 => (Label::Unknown, Symbol::Unknown),
