@@ -113,15 +113,9 @@ pub struct Global {
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub sudo_password_file: Option<PathBuf>,
 
-    /// Give up on a box that has not let us in after so many seconds
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 10,
-        value_parser = clap::value_parser!(u64).range(1..=3600),
-        global = true
-    )]
-    pub timeout: u64,
+    /// Give up on a box that has not let us in after this long, such as `30s` or `2m`
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", global = true)]
+    pub timeout: Duration,
 
     /// How results are told; junit and markdown are for `doctor` only
     #[arg(long, value_enum, default_value_t, global = true)]

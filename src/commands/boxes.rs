@@ -427,7 +427,7 @@ async fn locate(
     let folder = &environment.folder;
     let events = environment.events.of(&target.to_string());
     let mut located = target::locate(target, workshop, folder, identity, &events).await?;
-    located.endpoint.timeout = environment.timeout();
+    located.endpoint.timeout = environment.global.timeout;
     Ok(located)
 }
 

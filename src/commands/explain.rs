@@ -80,11 +80,18 @@ async fn typed(environment: &Environment) -> Result<(Vec<u8>, bool)> {
 fn file(folder: &Path, name: &str) -> Result<(Vec<u8>, bool)> {
     match File::open(folder.join(name)).and_then(bytes) {
         Ok(read) => Ok(read),
-        // Who pastes a sentence means what it says.
-        Err(_) if name.split_whitespace().count() > 2 => Ok((name.as_bytes().to_vec(), true)),
+        // Who pastes a sentence means what it says; what is there and cannot be read is a file.
+        Err(error) if !is_there(&error) && name.split_whitespace().count() > 2 => {
+            Ok((name.as_bytes().to_vec(), true))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(name)),
         Err(error) => Err(Error::usage(format!("{name} could not be read")).because(error)),
     }
+}
+
+fn is_there(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, PermissionDenied};
+    matches!(error.kind(), IsADirectory | PermissionDenied)
 }
 
 fn bytes(from: impl Read) -> io::Result<(Vec<u8>, bool)> {

@@ -1,24 +1,22 @@
-//! Writes the workshop's files into a folder, for an author to change.
+//! Writes a workshop's files into a folder: those that dwenv carries, or those of `--config`.
 
 use std::path::{Path, PathBuf};
 
 use super::Environment;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{ExitCode, Result};
 use crate::output::Done;
-use crate::workshop;
+use crate::workshop::{self, Secrets};
 
-pub fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
-    if environment.global.config.is_some() {
-        return Err(Error::usage(
-            "init writes the workshop that dwenv carries, and takes no --config",
-        )
-        .hint(
-            "For another workshop, copy its folder; in there `dwenv init` writes the Vagrantfile",
-        ));
-    }
+pub async fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
     // `.` at the end is left out of what is told.
     let folder: PathBuf = environment.folder.join(into).components().collect();
-    let initialised = workshop::init(&folder)?;
+    let initialised = match environment.global.config {
+        Some(_) => {
+            let workshop = environment.workshop(Secrets::Leave).await?;
+            workshop::init_with(&folder, &workshop)?
+        }
+        None => workshop::init(&folder)?,
+    };
     let mut done = Done::new(
         "init",
         match initialised.written.len() {

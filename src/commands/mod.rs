@@ -112,7 +112,7 @@ async fn run_command(
         Command::Doctor(options) => doctor::run(environment, &options).await,
         Command::Schema { document } => schema::run(document),
         Command::Explain(options) => explain::run(environment, &options).await,
-        Command::Init { into } => init::run(environment, &into),
+        Command::Init { into } => init::run(environment, &into).await,
         Command::Lint => lint::run(environment),
         Command::Down => down::run(environment).await,
         Command::Destroy => destroy::run(environment).await,
@@ -268,10 +268,6 @@ impl Environment {
             foresees: false,
             events,
         }
-    }
-
-    fn timeout(&self) -> Duration {
-        Duration::from_secs(self.global.timeout)
     }
 
     /// Whether somebody says yes to `question`; with `--yes` nobody is asked.

@@ -19,7 +19,7 @@ pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCod
         .iter()
         .any(|it| matches!(it, Target::Vagrant { .. }))
     {
-        write_workshop(environment).await?;
+        write_workshop(environment, &workshop).await?;
     }
     let room = Room::new(
         environment,
@@ -46,12 +46,13 @@ pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCod
     Ok(code)
 }
 
-/// Where there is neither a Vagrantfile nor a declaration, the workshop that dwenv carries is what is meant: Vagrant
-/// needs it written out. Who does not want that is told what else there is to do by whatever looks for the Vagrantfile.
-async fn write_workshop(environment: &Environment) -> Result<()> {
+/// Vagrant needs a workshop written out: where there is neither a Vagrantfile nor a declaration, the one of
+/// `--config`, or else the one that dwenv carries. Who does not want that is told what else there is to do by
+/// whatever looks for the Vagrantfile.
+async fn write_workshop(environment: &Environment, workshop: &Workshop) -> Result<()> {
     let folder = &environment.folder;
-    let source = Source::choose(folder, environment.global.config.as_deref());
-    let is_meant = source == Source::Builtin && Vagrant::in_folder(folder).is_err();
+    let declared = Source::choose(folder, None) != Source::Builtin;
+    let is_meant = !declared && Vagrant::in_folder(folder).is_err();
     let can_be_asked = environment.global.yes || confirm::somebody_is_there();
     if !is_meant || !can_be_asked || !Here::this().vagrant {
         return Ok(());
@@ -59,7 +60,7 @@ async fn write_workshop(environment: &Environment) -> Result<()> {
     let place = folder.display();
     let question = format!("There is no workshop in {place} yet. Write its files there?");
     if environment.agreed(&question).await? {
-        let count = workshop::init(folder)?.written.len();
+        let count = workshop::init_with(folder, workshop)?.written.len();
         let note = format!("{count} files of the workshop were written into {place}");
         environment.events.note(note);
     }

@@ -2,7 +2,6 @@
 //!
 //! A room full of attendees starts at the same minute on one link, and goes on when the link is gone.
 
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,29 +125,14 @@ fn config(name: &str, file: &Path) -> Result<String> {
 /// Whether the copy and every file that it names are there.
 fn is_complete(name: &str, kept: &Path) -> bool {
     config(name, &kept.join(CONFIG_FILE))
-        .and_then(|text| wanted(name, text))
+        .and_then(|text| source::named_files(name, text))
         .is_ok_and(|paths| paths.iter().all(|path| kept.join(path).is_file()))
-}
-
-/// The files that a declaration names. All its other values are checked on the way.
-fn wanted(name: &str, text: String) -> Result<Vec<String>> {
-    let document = Document::new(name, text, Folder::Wanted(RefCell::default()));
-    declaration::read(Some(&document), None, Secrets::Leave)?;
-    match document.folder {
-        Folder::Wanted(paths) => {
-            let mut paths = paths.into_inner();
-            paths.sort();
-            paths.dedup();
-            Ok(paths)
-        }
-        _ => Ok(Vec::new()),
-    }
 }
 
 async fn fetch_all(url: &Url, name: &str, into: &Path) -> Result<()> {
     let client = client(name)?;
     let (bytes, from) = get(&client, url, name).await?;
-    for path in wanted(name, source::text(name, &bytes)?)? {
+    for path in source::named_files(name, source::text(name, &bytes)?)? {
         let file = from
             .join(&path)
             .map_err(|error| Error::config(format!("{path} cannot be fetched")).because(error))?;

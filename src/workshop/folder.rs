@@ -45,7 +45,8 @@ impl Value<'_> {
 }
 
 impl Folder {
-    fn read(&self, path: &str) -> Result<String, Problem> {
+    /// The text of the file at this path.
+    pub fn read(&self, path: &str) -> Result<String, Problem> {
         match self {
             Self::Builtin => match builtin::file(path) {
                 Some(content) => Ok(content.to_owned()),

@@ -1,4 +1,4 @@
-//! `dwenv init`: the declaration written out, for an author to change.
+//! `dwenv init`: a declaration and its files written out, to be changed, or for Vagrant.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -35,10 +35,32 @@ enum Present {
 ///
 /// Somebody's work is never overwritten: where a file differs, nothing at all is written.
 pub fn init(dir: &Path) -> Result<Initialised> {
+    write_all(dir, wanted(dir)?)
+}
+
+/// The same with a workshop that was read elsewhere: its declaration, every file that this names, and the
+/// `Vagrantfile` that follows from it.
+pub fn init_with(dir: &Path, workshop: &Workshop) -> Result<Initialised> {
+    let Some(config) = &workshop.origin else {
+        return init(dir);
+    };
+    let vagrantfile = (PathBuf::from(VAGRANTFILE), vagrantfile(workshop));
+    let files = source::with_files(config)?;
+    let files = files
+        .into_iter()
+        .map(|(path, content)| (PathBuf::from(path), content));
+    write_all(dir, std::iter::once(vagrantfile).chain(files))
+}
+
+/// Writes these files by their paths, or none of them.
+fn write_all(
+    dir: &Path,
+    files: impl IntoIterator<Item = (PathBuf, String)>,
+) -> Result<Initialised> {
     let mut done = Initialised::default();
     let mut theirs = Vec::new();
     let mut to_write = Vec::new();
-    for (path, content) in wanted(dir)? {
+    for (path, content) in files {
         match present(dir, &path, &content)? {
             Present::Nothing | Present::Outdated => to_write.push((path, content)),
             Present::Same => done.unchanged.push(path),

@@ -20,7 +20,7 @@ mod vagrantfile;
 mod venue;
 
 pub use authors::{AuthorsCheck, Ignore};
-pub use init::{Initialised, init};
+pub use init::{Initialised, init, init_with};
 pub use model::*;
 pub use source::{CONFIG_FILE, Source, load};
 pub use vagrantfile::{DWENV_UP, is_untouched, vagrantfile};

@@ -1,5 +1,6 @@
 //! Which declaration a run works with: the author's, one from a URL, or the one inside the program.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::declaration;
@@ -56,12 +57,17 @@ impl Source {
 /// Reads the declaration in `file`, and the files that it names relative to itself.
 pub fn load(file: &Path, secrets: Secrets) -> Result<Workshop> {
     let text = read(file)?;
+    let document = Document::new(shown(file), text, folder_of(file));
+    declaration::read(Some(&document), Some(file.to_owned()), secrets)
+}
+
+/// Where the files lie that a declaration in `file` names.
+fn folder_of(file: &Path) -> Folder {
     let folder = match file.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let document = Document::new(shown(file), text, Folder::Local(folder.to_owned()));
-    declaration::read(Some(&document), Some(file.to_owned()), secrets)
+    Folder::Local(folder.to_owned())
 }
 
 /// The file as errors name it: `config.toml`, not `./config.toml`, nor with the folder that one is in.
@@ -72,6 +78,37 @@ fn shown(file: &Path) -> String {
         .find_map(|folder| file.strip_prefix(folder).ok())
         .unwrap_or(file);
     file.display().to_string()
+}
+
+/// The files that a declaration names, by the paths it gives them. All its other values are checked on the way.
+pub fn named_files(name: &str, text: String) -> Result<Vec<String>> {
+    let document = Document::new(name, text, Folder::Wanted(RefCell::default()));
+    declaration::read(Some(&document), None, Secrets::Leave)?;
+    match document.folder {
+        Folder::Wanted(paths) => {
+            let mut paths = paths.into_inner();
+            paths.sort();
+            paths.dedup();
+            Ok(paths)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The declaration in `file` and the files that it names, each by its path from there.
+pub fn with_files(file: &Path) -> Result<Vec<(String, String)>> {
+    let text = read(file)?;
+    let folder = folder_of(file);
+    let mut files = Vec::new();
+    for path in named_files(&shown(file), text.clone())? {
+        let content = folder
+            .read(&path)
+            .map_err(|problem| Error::config(format!("{path} cannot be read: {}", problem.what)))?;
+        files.push((path, content));
+    }
+    // Last, so that a folder with a declaration always has its files too.
+    files.push((CONFIG_FILE.to_owned(), text));
+    Ok(files)
 }
 
 fn read(file: &Path) -> Result<String> {

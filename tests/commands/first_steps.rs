@@ -104,11 +104,32 @@ fn declared_targets_are_listed() {
 }
 
 #[test]
-fn init_writes_no_other_workshop_than_it_was_asked_for() {
-    let place = Place::new().with("other.toml", "[server]\nport = 9090\n");
-    let ran = place.dwenv("init new --config other.toml").ended(2);
-    assert!(ran.err.contains("takes no --config"), "{ran}");
-    assert!(!place.folder().join("new").exists());
+fn init_writes_the_workshop_that_it_is_asked_for_with_the_files_that_it_names() {
+    let place = Place::new()
+        .with(
+            "theirs/other.toml",
+            "[box]\nmemory_mb = 4096\n[server]\nfiles = [\"lab/server.py\"]\n",
+        )
+        .with("theirs/lab/server.py", "print('theirs')\n")
+        .with("theirs/notes.txt", "not the workshop's\n");
+    place.dwenv("init new --config theirs/other.toml").ended(0);
+    let names = ["new/config.toml", "new/lab/server.py"];
+    let originals = ["theirs/other.toml", "theirs/lab/server.py"];
+    assert_eq!(
+        names.map(|name| place.read(name)),
+        originals.map(|name| place.read(name))
+    );
+    assert!(place.read("new/Vagrantfile").contains("4096"));
+    assert!(!place.folder().join("new/notes.txt").exists());
+    let again = place.dwenv("init new --config theirs/other.toml").ended(0);
+    assert!(again.out.contains("All files are in "), "{again}");
+
+    // In a folder that has another one, nothing is written.
+    let place = place.with("mine/config.toml", "[server]\nport = 9191\n");
+    let ran = place.dwenv("init mine --config theirs/other.toml").ended(2);
+    assert!(ran.err.contains("config.toml in "), "{ran}");
+    assert!(ran.err.contains("would be overwritten"), "{ran}");
+    assert!(!place.folder().join("mine/Vagrantfile").exists());
 }
 
 #[test]

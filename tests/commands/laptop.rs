@@ -74,6 +74,19 @@ fn in_an_empty_folder_up_writes_the_workshop_that_dwenv_carries() {
 }
 
 #[test]
+fn in_an_empty_folder_up_writes_the_workshop_that_it_is_given() {
+    let place = place(VAGRANT, "echo 7.2.4r170995");
+    fs::remove_file(place.folder().join("Vagrantfile")).unwrap();
+    let place = place.with("../theirs.toml", "[box]\nmemory_mb = 4096\n");
+    let up = "up --target vagrant --yes --config ../theirs.toml";
+    let written = place.dwenv(up);
+    let note = "2 files of the workshop were written into";
+    assert!(written.err.contains(note), "{written}");
+    assert_eq!(place.read("config.toml"), place.read("../theirs.toml"));
+    assert!(place.read("Vagrantfile").contains("4096"));
+}
+
+#[test]
 fn virtualbox_is_missing() {
     let place = Place::new()
         .with("Vagrantfile", "")

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -62,6 +64,29 @@ fn so_many_boxes_as_jobs_says_are_worked_on_at_once() {
     let mut all = targets;
     all.sort_unstable();
     assert_eq!(ended, all);
+}
+
+/// Sixteen logins at the same moment are what a switch, a jump host and sshd's MaxStartups take for an attack.
+#[test]
+fn boxes_that_are_worked_on_at_once_are_not_connected_to_at_once() {
+    let mut targets = Vec::new();
+    let mut connects = Vec::new();
+    for _ in 0..16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        targets.push(format!("ssh://me@127.0.0.1:{port}"));
+        connects.push(thread::spawn(move || {
+            let link = listener.accept();
+            (Instant::now(), link)
+        }));
+    }
+    run(&targets, "--jobs 16");
+    let connects = connects.into_iter().map(|it| it.join().unwrap().0);
+    let connects: Vec<Instant> = connects.collect();
+    let (first, last) = (connects.iter().min(), connects.iter().max());
+    // By chance within 320 ms: all of them within an eighth of that, never.
+    let strewn = *last.unwrap() - *first.unwrap();
+    assert!(strewn > Duration::from_millis(40), "{strewn:?}");
 }
 
 #[test]
