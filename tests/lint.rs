@@ -251,6 +251,23 @@ fn a_release_is_cared_for_until_its_day_is_over() {
     assert_eq!((on("2029-11-08"), on("2029-11-09")), (0, 1));
 }
 
+/// A Debian is no substitute for a Python, nor the other way round.
+#[test]
+fn what_replaces_an_old_image_is_of_its_own_kind() {
+    for (image, instead) in [
+        ("debian:stretch", "debian:13"),
+        ("ubuntu:18.04", "ubuntu:24.04"),
+        ("python:3.6", "python:3-slim"),
+        ("postgres:9.5", "postgres:17"),
+    ] {
+        let dockerfile = format!("FROM {image}\n");
+        let findings = lint::lint(&sources(&[("Dockerfile", &dockerfile)]), today());
+        let found = findings.iter().find(|it| it.id == "lint.end-of-life");
+        let remedy = &found.expect(image).remedy;
+        assert!(remedy.ends_with(&format!("such as {instead}")), "{remedy}");
+    }
+}
+
 /// A workshop of the author's own, with this Vagrantfile.
 fn declared(config: &str, vagrantfile: &str) -> String {
     let folder = tempfile::TempDir::new().unwrap();

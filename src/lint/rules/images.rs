@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::compose;
+use crate::date::Date;
 use crate::lint::commands::{Run, commands, image, is_official, major};
 use crate::lint::lines::{Line, Written, is_command};
 use crate::lint::tables::{END_OF_LIFE, ONE_ARCHITECTURE};
@@ -96,11 +97,29 @@ fn old(looked: &Looked) -> Vec<Hit> {
             range,
             Severity::Fail,
             format!("the image had its last security fix on {ends} ({source})"),
-            "take a version that is cared for, such as postgres:17 or python:3-slim",
+            cared_for(name, looked.today),
         ));
     }
     hits.extend(old_packages(looked));
     hits
+}
+
+/// What to take in place of an image that is too old.
+fn cared_for(name: &str, today: Date) -> String {
+    let release = END_OF_LIFE.distributions.iter();
+    let alive = release.filter(|it| is_official(name, &it.id) && it.ends >= today);
+    let example = if is_official(name, "postgres") {
+        Some("postgres:17".to_owned())
+    } else if is_official(name, "python") {
+        Some("python:3-slim".to_owned())
+    } else {
+        let newest = alive.max_by_key(|it| it.ends);
+        newest.map(|it| format!("{}:{}", it.id, it.version))
+    };
+    match example {
+        Some(example) => format!("take a version that is cared for, such as {example}"),
+        None => "take a version that is cared for".to_owned(),
+    }
 }
 
 /// Packages with a version in their name, and repositories of old releases.
