@@ -108,26 +108,26 @@ async fn this_machine_answers_every_question_at_once_where_no_program_is_asked()
         assert_eq!(record.status, RecordStatus::Done(0), "{id}: {record:?}");
     }
     println!("{} questions in {took:?}", answers.len());
-    assert!(took < Duration::from_millis(1000), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test]
 async fn a_program_that_hangs_costs_its_own_record_only() {
     use dwenv::facts::{Probe, probe::LaptopQuestion};
     use dwenv::target::laptop::Os;
-    let hanging = |id, line: &str| {
+    let asking = |id, line: &str| {
         let ask = Ask::Program {
             name: "sh",
             arguments: vec!["-c".to_owned(), line.to_owned()],
             variables: &[],
         };
         let question = LaptopQuestion { on: Os::ALL, ask };
-        Probe::new(id, Question::Laptop(question)).within(Duration::from_millis(300))
+        Probe::new(id, Question::Laptop(question))
     };
     let long = format!("sleep 60.{}", std::process::id());
     let probes = [
-        hanging("slow", &format!("{long} & {long}")),
-        hanging("quick", "echo here"),
+        asking("slow", &format!("{long} & {long}")).within(Duration::from_millis(300)),
+        asking("quick", "echo here"),
     ];
     let answers: BTreeMap<String, Record> = laptop::ask(&probes, &std::env::temp_dir(), soon())
         .await

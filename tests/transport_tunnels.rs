@@ -102,7 +102,7 @@ async fn a_refused_tunnel_says_what_was_refused_and_why() {
     let port = sshd::free_port();
     let error = session.open_tcp("127.0.0.1", port).await.unwrap_err();
     assert!(error.message.contains(&port.to_string()), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(10));
     // Nothing else suffers, and a refusal is not counted.
     assert_eq!(run(&session, "echo on", b"").await.0, b"on\n");
     assert_eq!(session.tally().tunnels, 0);

@@ -78,7 +78,7 @@ fn agree(it: &Workbox, ran: &Ran, expected: &[&str]) {
 
 #[test]
 fn provision_ends_with_the_authors_checks_as_doctor_judges_them() {
-    let it = Workbox::bare(Suite::Trixie);
+    let it = Workbox::stocked(Suite::Trixie);
     it.declare(CHECKS);
     let json = [
         "provision",

@@ -133,7 +133,7 @@ fn a_box_that_is_switched_off_at_any_step_becomes_the_same_box() {
 /// A step that needs a secret waits for the laptop: at its edge, where the box is as it was before.
 #[test]
 fn a_run_that_waits_for_a_secret_is_cut_as_any_other() {
-    let mut it = Workbox::declared(Suite::Trixie);
+    let mut it = Workbox::stocked(Suite::Trixie);
     it.variable("DWENV_TEST_PASSWORD", CANARY);
     it.declare("[postgres]\npassword = { env = \"DWENV_TEST_PASSWORD\" }\n");
     it.up().exit(0);

@@ -1,7 +1,6 @@
 //! What keeps dwenv from its work: told as what it is, in time, and with nothing touched.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 use dwenv::target::sandbox::Suite;
 
@@ -171,13 +170,9 @@ fn what_was_interrupted_converges_when_it_is_run_again() {
     let it = Workbox::declared(Suite::Trixie);
 
     // While the machine is copied.
-    let up = it.start(&["up", "--yes", "--target", "sandbox"]);
+    let mut up = it.start(&["up", "--yes", "--target", "sandbox"]);
     let half = it.lab().folder().join("machines/.docker-workshop.new");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !half.exists() {
-        assert!(Instant::now() < deadline, "no machine is being made");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    up.await_that("makes a machine", |_| half.exists());
     up.interrupt();
     up.wait().exit(5).says("interrupted");
 

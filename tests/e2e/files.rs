@@ -111,7 +111,7 @@ fn files_that_somebody_edited_are_put_right_and_kept() {
 
 #[test]
 fn a_secret_password_is_nowhere_but_where_it_has_to_be() {
-    let mut it = Workbox::bare(Suite::Trixie);
+    let mut it = Workbox::stocked(Suite::Trixie);
     it.declare("[postgres]\npassword = { env = \"DWENV_TEST_PASSWORD\" }\n");
     it.dwenv(&["doctor", "--target", "sandbox"])
         .exit(2)

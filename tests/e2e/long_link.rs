@@ -14,8 +14,9 @@ use crate::workbox::Workbox;
 const DELAY: Duration = Duration::from_millis(100);
 /// The most round trips of a provision that finds nothing to do, the making of the link included. Nine bring the
 /// login and the answers of the one exec; the three tunnels beside it are opened one after the other, and the login to
-/// PostgreSQL takes three more: 12 or 13 are seen. The rest is for a computer that does much else.
-const ROUND_TRIPS: u64 = 16;
+/// PostgreSQL takes three more: 12 or 13 are seen. Load only adds to them, so the fewest of a few runs count.
+const ROUND_TRIPS: u64 = 13;
+const RUNS: usize = 3;
 
 #[test]
 fn round_trips_are_those_that_wait_for_each_other() {
@@ -61,18 +62,21 @@ pub fn there_and_back(it: &Workbox) {
     let doctor = ["doctor", "--skip", "laptop.reach"];
     let provision = ["provision", "--yes"];
 
-    over(&provision)
-        .exit(0)
-        .says("Nothing to do: the box is as declared.")
-        .says("handshakes 1, execs 1, tunnels 3");
+    for _ in 0..RUNS {
+        over(&provision)
+            .exit(0)
+            .says("Nothing to do: the box is as declared.")
+            .says("handshakes 1, execs 1, tunnels 3");
+    }
     let links = slow.round_trips();
     println!("round trips: {links:?}");
-    assert!(links.len() == 1 && links[0] <= ROUND_TRIPS, "{links:?}");
+    assert_eq!(links.len(), RUNS, "one link each");
+    assert!(links.iter().min() <= Some(&ROUND_TRIPS), "{links:?}");
     // What it is told to skip is no reason to look closer.
     over(&doctor)
         .exit(0)
         .says("handshakes 1, execs 1, tunnels 3");
-    assert_eq!(slow.round_trips().len(), 2, "one link each");
+    assert_eq!(slow.round_trips().len(), RUNS + 1, "one link each");
 
     it.run("sudo gpasswd -d vagrant docker && sudo systemctl stop docker-workshop");
     over(&doctor).exit(1).says("[box.docker.group]");

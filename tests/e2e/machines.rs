@@ -34,7 +34,7 @@ fn with_users(it: &Workbox) -> String {
 
 #[test]
 fn another_user_another_port_root_and_nobody() {
-    let it = Workbox::bare(Suite::Trixie);
+    let it = Workbox::stocked(Suite::Trixie);
     let identity = with_users(&it);
     let at = |user: &str, port: u16| format!("ssh://{user}@{}:{port}", it.address());
     let dwenv = |command: &[&str], target: &str| {

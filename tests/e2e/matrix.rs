@@ -251,7 +251,7 @@ fn run(it: &Workbox, fault: &Fault, remedy: Remedy) -> Result<(), String> {
     }
     // A service that was just started needs a moment.
     let after = it.dwenv(&[
-        "doctor", "--wait", "20s", "--format", "json", "--target", "sandbox",
+        "doctor", "--wait", "5m", "--format", "json", "--target", "sandbox",
     ]);
     let left = wrong(&after);
     if left.is_empty() {

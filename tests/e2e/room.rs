@@ -64,7 +64,14 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
     let it = room();
 
     // Nothing is touched without a yes, and each seat is told once.
-    let plan = it.dwenv(&["provision", "--plan", "--target", "room", "--timeout", "5"]);
+    let plan = it.dwenv(&[
+        "provision",
+        "--plan",
+        "--target",
+        "room",
+        "--timeout",
+        "60s",
+    ]);
     plan.exit(3).says("7 changes to make on each of 18 targets");
     let mut expected: Vec<String> = (1..SEATS)
         .map(|seat| format!("\u{2192} sandbox:seat-{seat:02}"))
@@ -72,7 +79,7 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
     expected[usize::from(SEATS) - 2] = "\u{2717} sandbox:seat-19".to_owned();
     expected.push("? empty".to_owned());
     assert_eq!(table(&plan.out), expected);
-    let asked = it.dwenv(&["provision", "--target", "room", "--timeout", "5"]);
+    let asked = it.dwenv(&["provision", "--target", "room", "--timeout", "60s"]);
     asked.exit(2).says("nobody is there to say yes");
     let began = Instant::now();
     let doctor = it.dwenv(&[
@@ -82,7 +89,7 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         "--format",
         "json",
         "--timeout",
-        "5",
+        "60s",
     ]);
     println!("doctor of {SEATS} boxes took {:?}", began.elapsed());
     doctor.exit(1);
@@ -109,7 +116,7 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         "--target",
         "empty",
         "--timeout",
-        "5",
+        "60s",
     ];
     let run_ = [
         &["provision", "--yes", "--format", "ndjson", "--log", &log],
@@ -162,7 +169,14 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
     }
 
     // What failed is tried again, and only that; one that is well is asked in one exec.
-    let again = it.dwenv(&["provision", "--yes", "--limit", "failed", "--timeout", "5"]);
+    let again = it.dwenv(&[
+        "provision",
+        "--yes",
+        "--limit",
+        "failed",
+        "--timeout",
+        "60s",
+    ]);
     again.exit(1);
     assert_eq!(table(&again.out), ["\u{2717} sandbox:seat-19", "? empty"]);
     let well = it.dwenv(&["provision", "-v", "--target", "sandbox:seat-[01-03]"]);
@@ -182,7 +196,7 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         "--jobs",
         "1",
         "--timeout",
-        "5",
+        "60s",
     ];
     it.dwenv(&broken).exit(3);
     let broken = it.dwenv(&[
@@ -193,7 +207,7 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         "--max-fail",
         "1",
         "--timeout",
-        "5",
+        "60s",
         "--target",
         "empty",
         "--target",

@@ -44,7 +44,7 @@ const LEFT_BEHIND: &str = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinterna
 
 #[test]
 fn the_schema_changes_as_a_whole_and_what_was_there_stays() {
-    let it = Workbox::declared(Suite::Trixie);
+    let it = Workbox::stocked(Suite::Trixie);
     it.declare(TABLES);
 
     // Cut in its middle it has made nothing, and its process in the server does not stay.

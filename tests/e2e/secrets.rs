@@ -74,15 +74,14 @@ impl Seen {
             // A process may end at any moment.
             let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
             let name = name.trim_end().trim_matches(['(', ')']).to_owned();
+            // Known before it is looked at: once it has ended, nobody tells whose it was.
+            let of = if is_of_docker(&process) {
+                "dockerd"
+            } else {
+                &name
+            };
             for file in ["cmdline", "environ"] {
-                self.look_at(&process.join(file), || {
-                    let of = if is_of_docker(&process) {
-                        "dockerd"
-                    } else {
-                        &name
-                    };
-                    format!("{file} of {of}")
-                });
+                self.look_at(&process.join(file), || format!("{file} of {of}"));
             }
             self.programs.insert(name);
         }

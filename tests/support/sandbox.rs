@@ -31,6 +31,13 @@ pub struct Lab {
 impl Lab {
     /// Fails with the reason where no machine can be made.
     pub fn new() -> Self {
+        let bases = std::env::var_os("DWENV_BASE_DIR")
+            .map_or_else(|| PathBuf::from("/var/cache/dwenv/base"), PathBuf::from);
+        Self::of(bases)
+    }
+
+    /// Its machines are copies of these bases.
+    pub fn of(bases: PathBuf) -> Self {
         let uid = run("id", &["-u"]);
         assert_eq!(uid.trim(), "0", "tests on real machines must run as root");
         let (network, claim) = free_network();
@@ -38,8 +45,6 @@ impl Lab {
             .prefix("dwenv-test-")
             .tempdir_in("/var/tmp")
             .expect("a folder in /var/tmp");
-        let bases = std::env::var_os("DWENV_BASE_DIR")
-            .map_or_else(|| PathBuf::from("/var/cache/dwenv/base"), PathBuf::from);
         Self {
             store: Store::at(folder.path().to_path_buf(), bases).expect("a store"),
             folder: Some(folder),

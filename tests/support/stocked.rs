@@ -29,12 +29,12 @@ pub fn stocked(suite: Suite) -> PathBuf {
     if !is_fresh(&kept) {
         let made = make(&lab, suite);
         fs::create_dir_all(CACHE).expect("the cache's folder");
-        if kept.exists() {
-            // Who copies it at this moment has begun before it was too old.
-            run("rm", &["-rf", &plain(&kept)]);
-        }
-        fs::rename(made, &kept).expect("the base can be kept");
-        fs::write(stamp(&kept), "").expect("the base's date");
+        // dwenv holds this lock, shared, while it copies a base: nobody's copy is half the old one.
+        let lock = Path::new(CACHE).join(format!("{}.lock", suite.name()));
+        let places = [&lock, &kept, &made, &stamp(&kept)].map(|path| plain(path));
+        let [lock, kept, made, stamp] = places.each_ref().map(String::as_str);
+        let keep = "rm -rf \"$1\"; mv -T \"$2\" \"$1\" && : >\"$3\"";
+        run("flock", &[lock, "sh", "-c", keep, "sh", kept, made, stamp]);
     }
     CACHE.into()
 }

@@ -177,7 +177,7 @@ impl Rig {
                 .engine
                 .as_mut()
                 .and_then(|engine| engine.try_wait().ok().flatten());
-            if ended.is_some() || began.elapsed() > Duration::from_secs(30) {
+            if ended.is_some() || began.elapsed() > Duration::from_secs(120) {
                 let log = fs::read_to_string(self.scratch.join("dockerd.log")).unwrap_or_default();
                 panic!("dockerd does not answer ({ended:?}):\n{log}");
             }

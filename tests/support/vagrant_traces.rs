@@ -20,10 +20,10 @@ pub fn free_subnet() -> Ipv4Addr {
     let clock = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.subsec_nanos());
-    let start = clock / 1000 + std::process::id() * 7919;
+    let start = (clock / 1000).wrapping_add(std::process::id().wrapping_mul(7919));
     (0..5000)
         .map(|step| {
-            let [_, _, b, c] = (start + step).to_be_bytes();
+            let [_, _, b, c] = start.wrapping_add(step).to_be_bytes();
             Ipv4Addr::new(10, 200 + b % 50, c, 0)
         })
         .find(|subnet| {

@@ -28,8 +28,12 @@ pub struct Workbox {
 impl Workbox {
     /// A folder with a `config.toml`, and no machine.
     pub fn declared(suite: Suite) -> Self {
+        Self::of(Lab::new(), suite)
+    }
+
+    fn of(lab: Lab, suite: Suite) -> Self {
         let mut workbox = Self {
-            lab: Lab::new(),
+            lab,
             suite,
             variables: BTreeMap::new(),
         };
@@ -48,11 +52,19 @@ impl Workbox {
         workbox
     }
 
+    /// A machine that has the packages and that nobody has provisioned, for tests to which their installation,
+    /// half a minute each time, is not the point.
+    pub fn stocked(suite: Suite) -> Self {
+        let bases = stocked(suite);
+        let mut workbox = Self::of(Lab::of(bases.clone()), suite);
+        workbox.variable("DWENV_BASE_DIR", &bases.display().to_string());
+        workbox.start_machine();
+        workbox
+    }
+
     /// A machine that is ready for the workshop. Its packages were there before it was provisioned.
     pub fn provisioned(suite: Suite) -> Self {
-        let mut workbox = Self::declared(suite);
-        let bases = stocked(suite).display().to_string();
-        workbox.variable("DWENV_BASE_DIR", &bases);
+        let workbox = Self::stocked(suite);
         workbox.up().exit(0);
         workbox
     }
@@ -175,7 +187,7 @@ impl Workbox {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut typing = Command::new("timeout");
         typing
-            .args(["120", "script", "-qec", command, "/dev/null"])
+            .args(["600", "script", "-qec", command, "/dev/null"])
             .current_dir(self.folder())
             .envs(
                 ours.get_envs()

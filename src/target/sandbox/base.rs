@@ -41,6 +41,7 @@ const MASKED: &[&str] = &[
     "apt-daily.timer",
     "apt-daily-upgrade.service",
     "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "fstrim.timer",
 ];

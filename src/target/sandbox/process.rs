@@ -78,10 +78,12 @@ impl Process {
     }
 }
 
-/// Waits until `done`; whether it came true in time. Calls `tick` more often than every two seconds.
+/// Waits until `done`; whether it came true in time. Calls `tick` at once, and again before two seconds are over
+/// even where `done` takes one of them.
 pub fn until(patience: Duration, mut tick: impl FnMut(), mut done: impl FnMut() -> bool) -> bool {
+    const TICK: Duration = Duration::from_millis(800);
     let started = Instant::now();
-    let mut told = Instant::now();
+    let mut told: Option<Instant> = None;
     loop {
         if done() {
             return true;
@@ -89,8 +91,8 @@ pub fn until(patience: Duration, mut tick: impl FnMut(), mut done: impl FnMut() 
         if started.elapsed() >= patience {
             return false;
         }
-        if told.elapsed() >= Duration::from_millis(1500) {
-            told = Instant::now();
+        if told.is_none_or(|told| told.elapsed() >= TICK) {
+            told = Some(Instant::now());
             tick();
         }
         thread::sleep(Duration::from_millis(20));

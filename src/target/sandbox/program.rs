@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A watcher hears at least this often that the program is still running.
-const TICK: Duration = Duration::from_millis(1500);
+const TICK: Duration = Duration::from_millis(1000);
 
 /// How long to wait for output after the program itself has ended: a child that it left behind may
 /// hold the pipe open for ever.
