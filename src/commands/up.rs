@@ -58,7 +58,11 @@ async fn write_workshop(environment: &Environment, workshop: &Workshop) -> Resul
         return Ok(());
     }
     let place = folder.display();
-    let question = format!("There is no workshop in {place} yet. Write its files there?");
+    let whose = match &environment.global.config {
+        Some(config) => format!("the files of {config}"),
+        None => "the files of dwenv's own workshop".to_owned(),
+    };
+    let question = format!("There is no workshop in {place} yet. Write {whose} there?");
     if environment.agreed(&question).await? {
         let count = workshop::init_with(folder, workshop)?.written.len();
         let note = format!("{count} files of the workshop were written into {place}");

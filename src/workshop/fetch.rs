@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::declaration;
 use super::document::Document;
-use super::folder::{self, Folder, SIZE_LIMIT};
+use super::folder::{self, Folder, Origin, SIZE_LIMIT};
 use super::model::{Secrets, Workshop};
 use super::source::{self, CONFIG_FILE};
 use crate::error::{Error, Result};
@@ -125,14 +125,15 @@ fn config(name: &str, file: &Path) -> Result<String> {
 /// Whether the copy and every file that it names are there.
 fn is_complete(name: &str, kept: &Path) -> bool {
     config(name, &kept.join(CONFIG_FILE))
-        .and_then(|text| source::named_files(name, text))
+        .and_then(|text| source::named_files(name, text, Origin::Url))
         .is_ok_and(|paths| paths.iter().all(|path| kept.join(path).is_file()))
 }
 
 async fn fetch_all(url: &Url, name: &str, into: &Path) -> Result<()> {
     let client = client(name)?;
     let (bytes, from) = get(&client, url, name).await?;
-    for path in source::named_files(name, source::text(name, &bytes)?)? {
+    let text = source::text(name, &bytes)?;
+    for path in source::named_files(name, text, Origin::Url)? {
         let file = from
             .join(&path)
             .map_err(|error| Error::config(format!("{path} cannot be fetched")).because(error))?;

@@ -23,8 +23,16 @@ pub enum Folder {
     Local(PathBuf),
     /// The copy of what a URL had.
     Cached(PathBuf),
-    /// Nowhere yet: only notes what will have to be fetched.
-    Wanted(RefCell<Vec<String>>),
+    /// Only notes what is named: by a declaration from a URL it has to be fetched, by another one copied.
+    Wanted(RefCell<Vec<String>>, Origin),
+}
+
+/// Whose a declaration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file of this person's, who may read and run here what they like.
+    Here,
+    Url,
 }
 
 impl Value<'_> {
@@ -45,6 +53,12 @@ impl Value<'_> {
 }
 
 impl Folder {
+    /// Whether the declaration came from a URL: whoever is given a web address is not to run its author's commands
+    /// by that alone, nor to hand out files and variables of their own.
+    pub fn is_of_url(&self) -> bool {
+        matches!(self, Self::Cached(_) | Self::Wanted(_, Origin::Url))
+    }
+
     /// The text of the file at this path.
     pub fn read(&self, path: &str) -> Result<String, Problem> {
         match self {
@@ -53,7 +67,7 @@ impl Folder {
                 None => Err(Problem::new("dwenv carries no such file inside")),
             },
             Self::Local(root) | Self::Cached(root) => tidy(&bytes(root, path)?),
-            Self::Wanted(paths) => {
+            Self::Wanted(paths, _) => {
                 paths.borrow_mut().push(path.to_owned());
                 Ok("(to be fetched)\n".to_owned())
             }

@@ -45,14 +45,39 @@ pub fn init_with(dir: &Path, workshop: &Workshop) -> Result<Initialised> {
         return init(dir);
     };
     let vagrantfile = (PathBuf::from(VAGRANTFILE), vagrantfile(workshop));
-    let files = source::with_files(config)?;
-    let files = files
-        .into_iter()
-        .map(|(path, content)| (PathBuf::from(path), content));
-    write_all(dir, std::iter::once(vagrantfile).chain(files))
+    let (text, named) = source::with_files(config)?;
+    let mut files = vec![vagrantfile];
+    for (path, content) in named {
+        if !is_only_the_workshops(&path) {
+            return Err(Error::usage(format!(
+                "the workshop names {path} as a file of its server, and that is not written here"
+            ))
+            .hint("Vagrant, a shell or dwenv itself would take it for theirs: give it another name")
+            .hint("Or copy the workshop's folder yourself, once you have looked at it"));
+        }
+        files.push((PathBuf::from(path), content));
+    }
+    // Last, so that a folder with a declaration always has its files too.
+    files.push((CONFIG_FILE.into(), text));
+    write_all(dir, files)
 }
 
-/// Writes these files by their paths, or none of them.
+/// Whether nobody but the workshop's server makes anything of a file by this name: neither Vagrant, which runs its
+/// Vagrantfile, nor dwenv, nor a shell or another program that keeps what it obeys in hidden files. Whoever wrote the
+/// workshop, perhaps at the other end of a web address, must not get that by a file that is copied.
+fn is_only_the_workshops(path: &str) -> bool {
+    let is_free = |part: &str| {
+        // Windows and macOS do not tell capitals apart, and Windows leaves dots at the end out.
+        let part = part.trim_end_matches('.').to_lowercase();
+        let taken = [VAGRANTFILE, CONFIG_FILE].map(str::to_lowercase);
+        !part.starts_with('.') && !taken.contains(&part)
+    };
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let in_the_open = folders.is_empty() || folders.split('/').all(is_free);
+    in_the_open && (is_free(name) || name == ".dockerignore")
+}
+
+/// Writes these files by their paths; where one would be written over somebody's work, none of them.
 fn write_all(
     dir: &Path,
     files: impl IntoIterator<Item = (PathBuf, String)>,

@@ -18,9 +18,20 @@ pub fn read(value: &Value, secrets: Secrets, check: Check) -> Result<Secret> {
     let (variable, file) = (section.find("env"), section.find("file"));
     section.finish()?;
     let secret = match (variable, file) {
-        (Some(_), None) | (None, Some(_)) if secrets == Secrets::Leave => String::new(),
-        (Some(variable), None) => from_environment(&variable, check)?,
-        (None, Some(file)) => from_file(&file, check)?,
+        (Some(variable), None) => {
+            let name = variable_name(&variable)?;
+            match secrets {
+                Secrets::Read => from_environment(&variable, &name, check)?,
+                Secrets::Leave => String::new(),
+            }
+        }
+        (None, Some(file)) => {
+            may_be_read(&file)?;
+            match secrets {
+                Secrets::Read => from_file(&file, check)?,
+                Secrets::Leave => String::new(),
+            }
+        }
         _ => {
             return Err(value.error(
                 Problem::new("it names one source")
@@ -31,17 +42,21 @@ pub fn read(value: &Value, secrets: Secrets, check: Check) -> Result<Secret> {
     Ok(Secret::new(secret))
 }
 
-fn from_environment(value: &Value, check: Check) -> Result<String> {
+/// A declaration from elsewhere must not reach for whatever else is in this person's environment.
+fn variable_name(value: &Value) -> Result<String> {
     let name = value.parse(check::variable)?;
-    // A declaration from elsewhere must not reach for whatever else is in this person's environment.
-    if !matches!(value.folder(), Folder::Local(_)) && !name.starts_with("DWENV_") {
+    if value.folder().is_of_url() && !name.starts_with("DWENV_") {
         return Err(value.error(
             Problem::new("a declaration from a URL reads only variables made for dwenv")
                 .hint(format!("call it DWENV_{name}")),
         ));
     }
+    Ok(name)
+}
+
+fn from_environment(value: &Value, name: &str, check: Check) -> Result<String> {
     let hint = format!("set {name} in the environment that dwenv runs in");
-    match std::env::var(&name) {
+    match std::env::var(name) {
         Ok(text) => check(&text).map_err(|problem| {
             value.error(Problem::new(format!("{}, as its content is", problem.what)).hint(hint))
         }),
@@ -54,12 +69,20 @@ fn from_environment(value: &Value, check: Check) -> Result<String> {
     }
 }
 
-fn from_file(value: &Value, check: Check) -> Result<String> {
-    let Folder::Local(root) = value.folder() else {
+fn may_be_read(value: &Value) -> Result<()> {
+    if value.folder().is_of_url() {
         return Err(value.error(
             Problem::new("a declaration from a URL reads no files of this machine")
                 .hint("{ env = \"DWENV_…\" }"),
         ));
+    }
+    Ok(())
+}
+
+fn from_file(value: &Value, check: Check) -> Result<String> {
+    let root = match value.folder() {
+        Folder::Local(root) => root.as_path(),
+        _ => Path::new("."),
     };
     // Unlike the other files, a secret may well lie outside the folder: it must not be published with it.
     let path = expand(root, value.text()?);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::declaration;
 use super::document::Document;
 use super::fetch;
-use super::folder::{self, Folder};
+use super::folder::{self, Folder, Origin};
 use super::model::{Secrets, Workshop};
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -81,11 +81,11 @@ fn shown(file: &Path) -> String {
 }
 
 /// The files that a declaration names, by the paths it gives them. All its other values are checked on the way.
-pub fn named_files(name: &str, text: String) -> Result<Vec<String>> {
-    let document = Document::new(name, text, Folder::Wanted(RefCell::default()));
+pub fn named_files(name: &str, text: String, origin: Origin) -> Result<Vec<String>> {
+    let document = Document::new(name, text, Folder::Wanted(RefCell::default(), origin));
     declaration::read(Some(&document), None, Secrets::Leave)?;
     match document.folder {
-        Folder::Wanted(paths) => {
+        Folder::Wanted(paths, _) => {
             let mut paths = paths.into_inner();
             paths.sort();
             paths.dedup();
@@ -95,20 +95,19 @@ pub fn named_files(name: &str, text: String) -> Result<Vec<String>> {
     }
 }
 
-/// The declaration in `file` and the files that it names, each by its path from there.
-pub fn with_files(file: &Path) -> Result<Vec<(String, String)>> {
+/// The text of the declaration in `file`, and the files that it names, each by its path from there. What it may look
+/// at on this machine was decided when it was loaded.
+pub fn with_files(file: &Path) -> Result<(String, Vec<(String, String)>)> {
     let text = read(file)?;
     let folder = folder_of(file);
     let mut files = Vec::new();
-    for path in named_files(&shown(file), text.clone())? {
+    for path in named_files(&shown(file), text.clone(), Origin::Here)? {
         let content = folder
             .read(&path)
             .map_err(|problem| Error::config(format!("{path} cannot be read: {}", problem.what)))?;
         files.push((path, content));
     }
-    // Last, so that a folder with a declaration always has its files too.
-    files.push((CONFIG_FILE.to_owned(), text));
-    Ok(files)
+    Ok((text, files))
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -117,7 +117,7 @@ fn certificates(list: &Value) -> Result<Vec<DeclaredFile>> {
     for entry in list.list()? {
         let file = entry.file()?;
         // What a URL's declaration names is fetched later.
-        if !matches!(entry.folder(), Folder::Wanted(_)) {
+        if !matches!(entry.folder(), Folder::Wanted(..)) {
             certificate(&file.content).map_err(|problem| entry.error(problem))?;
         }
         if files.iter().any(|other| other.stem() == file.stem()) {

@@ -108,7 +108,8 @@ fn init_writes_the_workshop_that_it_is_asked_for_with_the_files_that_it_names() 
     let place = Place::new()
         .with(
             "theirs/other.toml",
-            "[box]\nmemory_mb = 4096\n[server]\nfiles = [\"lab/server.py\"]\n",
+            "[box]\nmemory_mb = 4096\n[server]\nfiles = [\"lab/server.py\"]\n\
+             [checks.editor]\ntitle = \"An editor is there\"\nplace = \"laptop\"\ncommand = \"true\"\n",
         )
         .with("theirs/lab/server.py", "print('theirs')\n")
         .with("theirs/notes.txt", "not the workshop's\n");
@@ -130,6 +131,34 @@ fn init_writes_the_workshop_that_it_is_asked_for_with_the_files_that_it_names() 
     assert!(ran.err.contains("config.toml in "), "{ran}");
     assert!(ran.err.contains("would be overwritten"), "{ran}");
     assert!(!place.folder().join("mine/Vagrantfile").exists());
+}
+
+/// What a workshop brings must not be taken for Vagrant's, dwenv's or a shell's own file.
+#[test]
+fn init_writes_no_file_that_another_program_obeys() {
+    for name in [
+        "Vagrantfile",
+        "lab/vagrantfile",
+        "config.toml",
+        ".bash_profile",
+        ".ssh/authorized_keys",
+        ".ssh/.dockerignore",
+    ] {
+        let config = format!("[server]\nfiles = [\"{name}\"]\n");
+        let place = Place::new()
+            .with("theirs/other.toml", &config)
+            .with(&format!("theirs/{name}"), "theirs\n");
+        let ran = place.dwenv("init new --config theirs/other.toml").ended(2);
+        let told = format!("the workshop names {name} as a file");
+        assert!(ran.err.replace("\n      ", "").contains(&told), "{ran}");
+        assert!(!place.folder().join("new").exists());
+    }
+    let config = "[server]\nfiles = [\"lab/.dockerignore\"]\n";
+    let place = Place::new()
+        .with("theirs/other.toml", config)
+        .with("theirs/lab/.dockerignore", "*\n");
+    place.dwenv("init new --config theirs/other.toml").ended(0);
+    assert_eq!(place.read("new/lab/.dockerignore"), "*\n");
 }
 
 #[test]

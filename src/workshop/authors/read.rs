@@ -6,7 +6,6 @@ use super::{Asks, AuthorsCheck, Hint, Place, Severity, SqlLogin, Wanted, text};
 use crate::error::Result;
 use crate::resources;
 use crate::workshop::check;
-use crate::workshop::folder::Folder;
 use crate::workshop::model::Postgres;
 use crate::workshop::section::{Problem, Section, Value, likeness};
 
@@ -190,13 +189,10 @@ fn asks(
             "`{kind}` is not asked by a user of the box"
         ))));
     }
-    if laptop && fragment {
-        // Whoever is given a web address is not to run its author's commands by that alone.
-        if matches!(value.folder(), Folder::Cached(_) | Folder::Wanted(_)) {
-            return Err(value.error(Problem::new(
-                "a declaration from a URL looks at no files of this machine and runs nothing on it",
-            )));
-        }
+    if laptop && fragment && value.folder().is_of_url() {
+        return Err(value.error(Problem::new(
+            "a declaration from a URL looks at no files of this machine and runs nothing on it",
+        )));
     }
     Ok(match *kind {
         "command" => Asks::Command {

@@ -71,6 +71,10 @@ impl Web {
 
 /// Runs `load`, and gives back what was told on the way.
 fn run(url: &str, cache: &TempDir) -> (Result<Workshop>, Vec<Event>) {
+    run_with(url, cache, Secrets::Read)
+}
+
+fn run_with(url: &str, cache: &TempDir, secrets: Secrets) -> (Result<Workshop>, Vec<Event>) {
     let told: Arc<Mutex<Vec<Event>>> = Arc::default();
     let events = {
         let told = told.clone();
@@ -80,7 +84,7 @@ fn run(url: &str, cache: &TempDir) -> (Result<Workshop>, Vec<Event>) {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(load(url, cache.path(), Secrets::Read, &events));
+        .block_on(load(url, cache.path(), secrets, &events));
     let told = told.lock().unwrap().clone();
     (result, told)
 }
@@ -189,10 +193,12 @@ fn a_declaration_from_elsewhere_does_not_reach_into_this_machine() {
         let config = format!("[postgres]\npassword = {password}\n");
         let web = Web::with(&[("/config.toml", &config)]);
         let cache = TempDir::new().unwrap();
-        let error = run(&format!("{}/config.toml", web.url), &cache)
-            .0
-            .unwrap_err();
-        assert!(error.message.contains(told), "{error}");
+        // Also where they are not read now: what is written out of it is this person's own from then on.
+        for secrets in [Secrets::Read, Secrets::Leave] {
+            let url = format!("{}/config.toml", web.url);
+            let error = run_with(&url, &cache, secrets).0.unwrap_err();
+            assert!(error.message.contains(told), "{error}");
+        }
     }
     for asked in ["command = \"id\"", "file = \"~/.ssh/config\""] {
         let on = |place: &str| format!("[checks.a]\ntitle = \"A\"\nplace = \"{place}\"\n{asked}\n");
