@@ -184,12 +184,15 @@ pub fn columns(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
-/// What is told of a target where its name stands already: without that name before its verb.
+/// What is told of a target where its name stands already: without that name before its verb. A name with an address
+/// behind it stays whole.
 #[must_use]
 pub fn without_name(text: &str, target: &str) -> String {
     let name = format!("{target} ");
     match text.split_once(&name) {
-        Some((before, rest)) if before.is_empty() || before.ends_with('(') => {
+        Some((before, rest))
+            if (before.is_empty() || before.ends_with('(')) && !rest.starts_with('(') =>
+        {
             format!("{before}{rest}")
         }
         _ => text.to_owned(),

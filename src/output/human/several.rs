@@ -1,7 +1,6 @@
 //! What is told of several targets: those of which there is the same to tell are told once.
 
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
 
 use super::parts::{INDENT, heading, number};
 use crate::output::style::{Label, Style, put};
@@ -40,7 +39,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A section for each target; one that differs from another by names and addresses alone is only named there.
+/// A section for each target; one that differs from another by its own name and address alone is only named there.
 pub(super) fn sections(
     out: &mut dyn Write,
     style: &Style,
@@ -77,28 +76,54 @@ pub(super) fn together<T>(
     groups
 }
 
-/// A text about a target without its name, the parts of that, and addresses.
+/// A text about a target without what is its alone: its name, and the address that stands in that or behind it.
 fn masked(text: &str, target: &str) -> String {
-    const MASK: &str = "\u{2026}";
-    let place = target.rsplit('@').next().unwrap_or(target);
-    let (host, port) = place.split_once(':').unwrap_or((place, ""));
-    let mut masked = text.to_owned();
-    for name in [target, place, host, port] {
-        if !name.is_empty() {
-            masked = masked.replace(name, MASK);
-        }
+    let mut names = vec![target.to_owned()];
+    if let Some(place) = target.strip_prefix("ssh://") {
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+        names.push(place.to_owned());
+        names.extend(address_of(place));
     }
-    let is_address = |word: &str| word.trim_end_matches('.').parse::<Ipv4Addr>().is_ok();
+    // As in `room-1 (10.20.0.11:22) refuses connections`.
+    if let Some((_, behind)) = text.split_once(&format!("{target} ("))
+        && let Some((place, _)) = behind.split_once(')')
+    {
+        names.extend(address_of(place));
+    }
+    names
+        .iter()
+        .fold(text.to_owned(), |text, name| without_word(&text, name))
+}
+
+/// The host of `HOST`, `HOST:PORT` or `[HOST]:PORT`. A number alone is no name that could be told from others.
+fn address_of(place: &str) -> Option<String> {
+    let host = match place.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None => place.split(':').next()?,
+    };
+    let is_name = host.contains(|c: char| !c.is_ascii_digit());
+    is_name.then(|| host.to_owned())
+}
+
+/// A text with a mark in place of each whole word `name`.
+fn without_word(text: &str, name: &str) -> String {
+    const MARK: &str = "\u{2026}";
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut rest = text;
+    let mut masked = String::new();
+    while let Some(at) = rest.find(name) {
+        let (before, behind) = (&rest[..at], &rest[at + name.len()..]);
+        let begins = !before.ends_with(|c| goes_on(c) || c == '.');
+        let ends = !behind.starts_with(goes_on)
+            && !behind
+                .strip_prefix('.')
+                .is_some_and(|rest| rest.starts_with(goes_on));
+        masked.push_str(before);
+        masked.push_str(if begins && ends { MARK } else { name });
+        rest = behind;
+    }
+    masked.push_str(rest);
     masked
-        .split_inclusive(|c: char| !c.is_ascii_digit() && c != '.')
-        .map(|piece| {
-            let word = piece.trim_end_matches(|c: char| !c.is_ascii_digit() && c != '.');
-            match is_address(word) {
-                true => piece.replacen(word, MASK, 1),
-                false => piece.to_owned(),
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -106,14 +131,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses_tell_no_two_targets_apart() {
-        let dead = |target: &str, address: &str| {
-            let text = format!("{target} refuses connections: {address}:22 answered. 3 checks.");
+    fn its_own_name_and_address_tell_no_two_targets_apart() {
+        let dead = |target: &str, place: &str, address: &str| {
+            let text = format!("{place} refuses connections: {address}:22: refused. 3 checks.");
             masked(&text, target)
         };
-        let first = dead("ssh://vagrant@192.168.33.11", "192.168.33.11");
-        assert_eq!(first, dead("ssh://vagrant@192.168.33.12", "192.168.33.12"));
-        assert_eq!(first, dead("sandbox:seat-01", "10.1.2.3"));
-        assert!(first.ends_with(":22 answered. 3 checks."), "{first}");
+        let seat = |last: u8| {
+            let (target, address) = (
+                format!("ssh://vagrant@192.168.33.{last}"),
+                format!("192.168.33.{last}"),
+            );
+            dead(&target, &target, &address)
+        };
+        assert_eq!(seat(1), seat(12));
+        assert!(seat(1).ends_with(":22: refused. 3 checks."), "{}", seat(1));
+        let sandbox =
+            |name: &str, address: &str| dead(name, &format!("{name} ({address}:22)"), address);
+        assert_eq!(
+            sandbox("sandbox:1", "10.1.2.1"),
+            sandbox("sandbox:2", "10.1.2.2")
+        );
+        let v6 = |host: &str| dead(&format!("ssh://[{host}]:22"), "it", host);
+        assert_eq!(v6("fd00::1"), v6("fd00::2"));
+    }
+
+    #[test]
+    fn what_differs_otherwise_is_told_apart() {
+        let seen = |target: &str, what: &str| masked(what, target);
+        for (one, other) in [
+            ("1 GB are free", "2 GB are free"),
+            ("it listens on 127.0.0.1", "it listens on 10.0.0.5"),
+            ("it asks 192.168.1.1", "it asks 8.8.8.8"),
+        ] {
+            assert_ne!(seen("sandbox:1", one), seen("sandbox:2", other));
+        }
+        // Another one's address that begins alike is not its own.
+        let near = seen("ssh://10.0.0.1", "10.0.0.12 answers");
+        assert_eq!(near, "10.0.0.12 answers");
     }
 }
