@@ -81,7 +81,7 @@ fn file(folder: &Path, name: &str) -> Result<(Vec<u8>, bool)> {
     match File::open(folder.join(name)).and_then(bytes) {
         Ok(read) => Ok(read),
         // Who pastes a sentence means what it says; what is there and cannot be read is a file.
-        Err(error) if !is_there(&error) && name.split_whitespace().count() > 2 => {
+        Err(_) if !is_there(&folder.join(name)) && name.split_whitespace().count() > 2 => {
             Ok((name.as_bytes().to_vec(), true))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(name)),
@@ -89,9 +89,8 @@ fn file(folder: &Path, name: &str) -> Result<(Vec<u8>, bool)> {
     }
 }
 
-fn is_there(error: &io::Error) -> bool {
-    use io::ErrorKind::{IsADirectory, PermissionDenied};
-    matches!(error.kind(), IsADirectory | PermissionDenied)
+fn is_there(file: &Path) -> bool {
+    file.symlink_metadata().is_ok()
 }
 
 fn bytes(from: impl Read) -> io::Result<(Vec<u8>, bool)> {
