@@ -85,8 +85,8 @@ How to read this:
 - Round trips: a login by libssh2 and one exec take ten, the connection's own included; `ssh BOX true` takes nine. Docker, PostgreSQL
   and the server are asked beside the exec, over channels of the same session. libssh2 opens one after the other, and
   that is what comes on top: so on a long link dwenv, which asks everything, is not before a login that asks nothing.
-- The first run is apt's own work, the same in each: it fetches, unpacks and sets up 53 packages, and nine tenths of
-  dwenv's time are in it. What it can save lies around that.
+- The first run is apt's own work, the same in each: it fetches, unpacks and sets up the packages, and nearly all of
+  dwenv's time is in it. What it can save lies around that.
 - dwenv looks at more than the others do: also at what nobody declared and what breaks a workshop, such as a full disk, a wrong
   clock, units that failed and certificates. The others look at what their files say.
 ";
