@@ -265,16 +265,17 @@ fn long_steps_tell_where_they_are_at_least_every_two_seconds() {
     lab.store.up(&lab.spec("default", 10), &events).unwrap();
     lab.store.destroy("default", &events).unwrap();
     let heard = heard.lock().unwrap();
-    for pair in heard.windows(2) {
-        let silence = pair[1].0 - pair[0].0;
-        // Two seconds are promised; the rest is for a computer that does much else.
-        let limit = Duration::from_secs(5);
-        assert!(
-            !pair[0].1 || silence < limit,
-            "{silence:?} after {:?}",
-            pair[0].2
-        );
-    }
+    let at_work = heard.windows(2).filter(|pair| pair[0].1);
+    let silences: Vec<_> = at_work
+        .map(|pair| (pair[1].0 - pair[0].0, &pair[0].2))
+        .filter(|(silence, _)| *silence > Duration::from_secs(2))
+        .collect();
+    // A computer that does much else may hold one of them up for a while.
+    let is_held_up = |(silence, _): &(Duration, _)| *silence < Duration::from_secs(6);
+    assert!(
+        silences.len() < 2 && silences.iter().all(is_held_up),
+        "{silences:?}"
+    );
 }
 
 fn a_killed_unit_is_one_machines_own(suite: Suite) {

@@ -9,6 +9,7 @@ mod session;
 #[path = "support/sshd.rs"]
 mod sshd;
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ async fn every_key_of_the_agent_is_tried_once_and_after_the_files() {
 
     let _agent = Agent::start(&socket);
     let listening = async {
-        while !socket.exists() {
+        while UnixStream::connect(&socket).is_err() {
             tokio::task::yield_now().await;
         }
     };

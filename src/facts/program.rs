@@ -188,6 +188,7 @@ fn probing_body(probes: &[Probe]) -> String {
 mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
 
     use super::super::frames::{Frame, FrameParser};
     use super::*;
@@ -233,11 +234,11 @@ mod tests {
 
     #[test]
     fn a_probe_that_hangs_is_stopped_with_its_children_and_costs_only_itself() {
+        let long = format!("sleep 60.{}", std::process::id());
         let brief = |id, text: &str| Probe {
-            deadline: std::time::Duration::from_secs(1),
+            deadline: Duration::from_secs(3),
             ..login(id, text)
         };
-        let long = format!("sleep 60.{}", std::process::id());
         let hanging = brief("hanging", &format!("{long} & {long}"));
         let frames = run("sh", &[hanging, brief("quick", "echo here; exit 3")]);
         let of = |id: &str| frames.iter().find(|frame| frame.id == id);
@@ -245,10 +246,22 @@ mod tests {
         assert_eq!((quick.status, quick.body.as_slice()), (3, &b"here"[..]));
         assert_eq!(of("hanging"), None);
         assert!(of(OVERDUE).is_some() && of(LOGIN).is_some());
-        for process in std::fs::read_dir("/proc").unwrap().flatten() {
-            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&command).replace('\0', " ");
-            assert_ne!(line.trim_end(), long);
+        let lives = || {
+            let mut processes = std::fs::read_dir("/proc").unwrap().flatten();
+            processes.any(|process| {
+                let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&command).replace('\0', " ");
+                line.trim_end() == long
+            })
+        };
+        // What was killed takes a moment to end.
+        let began = Instant::now();
+        while lives() {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "`{long}` lives on"
+            );
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -125,7 +125,7 @@ fn a_box_behind_another_and_a_sudo_that_asks_are_looked_at_and_set_up_as_any_oth
 
     // What runs in the box while dwenv works there, as root sees it.
     it.run("mkdir watch && sudo systemd-run --unit=watch --collect sh -c \
-            'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; done >/home/vagrant/watch/seen 2>/dev/null'");
+            'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; sleep 0.05; done >/home/vagrant/watch/seen 2>/dev/null'");
     let with_password = |arguments: &[&str]| {
         let given = ["--target", "room", "--sudo-password-file", file];
         it.dwenv(&[arguments, &given].concat())
