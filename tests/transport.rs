@@ -9,9 +9,9 @@ mod session;
 mod sshd;
 
 use dwenv::transport::{Exec, Exit, Transport as _};
-use session::{open, run, within};
+use session::{open, run, tcp_echo, within};
 use sshd::{Setup, Sshd};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn a_command_has_its_input_both_outputs_and_its_exit_status() {
@@ -77,6 +77,40 @@ async fn fifty_megabytes_go_both_ways_and_another_channel_is_served_too() {
     assert_eq!((tally.handshakes, tally.execs, tally.tunnels), (1, 11, 0));
     assert_eq!(tally.bytes_sent, SIZE as u64 + 40);
     assert_eq!(tally.bytes_received, SIZE as u64 + 40);
+}
+
+#[tokio::test]
+async fn commands_come_and_go_while_another_channel_sends_without_end() {
+    let server = Sshd::start();
+    let session = open(&server.endpoint()).await;
+    // It sends everything back, so the server is slower than we are and the socket always full.
+    let mut bulk = session.exec("cat").await.unwrap();
+    let tunnel = session.open_tcp("127.0.0.1", tcp_echo().await);
+    let mut echo = tunnel.await.unwrap();
+    let send = async {
+        let piece = vec![7; 256 * 1024];
+        while bulk.stdin.write_all(&piece).await.is_ok() {}
+    };
+    let mut sink = tokio::io::sink();
+    let receive = tokio::io::copy(&mut bulk.stdout, &mut sink);
+    let others = async {
+        for _ in 0..10 {
+            // Its opening, its start, its input and the end of that are packets that want out.
+            let (out, _, _) = run(&session, "cat", b"ping").await;
+            assert_eq!(out, b"ping");
+            echo.write_all(b"pong").await.unwrap();
+            let mut answer = [0; 4];
+            echo.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"pong");
+        }
+    };
+    tokio::select! {
+        () = within(others) => {}
+        () = send => panic!("the sending ended"),
+        _ = receive => panic!("the receiving ended"),
+    }
+    // The bulk was on its way all the while.
+    assert!(session.tally().bytes_sent > 5_000_000);
 }
 
 #[tokio::test]

@@ -70,6 +70,9 @@ pub(super) struct Actor {
     waiting: VecDeque<Command>,
     starting: Vec<Starting>,
     bridges: Vec<Bridge>,
+    /// Whether the opening of a channel, and the start of a command, wait with a packet.
+    openings_wait: bool,
+    starts_wait: bool,
     /// When a channel was last closed, until it has excused one refusal.
     closed: Option<Instant>,
     disconnecting: bool,
@@ -94,6 +97,8 @@ impl Actor {
             waiting: VecDeque::new(),
             starting: Vec::new(),
             bridges: Vec::new(),
+            openings_wait: false,
+            starts_wait: false,
             closed: None,
             disconnecting: false,
         }
@@ -138,6 +143,8 @@ impl Actor {
                 scratch: &mut scratch,
                 room: readiness.writable,
                 want_write: false,
+                may_begin: true,
+                waits: false,
                 want_read: false,
                 wake_at: None,
             };
@@ -165,19 +172,33 @@ impl Actor {
             return Ok(false);
         }
         let received = tap::received();
+        let waited = self.how_many_wait();
+        turn.waits = false;
         let mut moved = self.open(turn)?;
+        self.openings_wait = std::mem::take(&mut turn.waits);
         let opening = !self.waiting.is_empty();
         self.shared.opening.store(opening, Ordering::Release);
         moved |= self.start(turn)?;
+        self.starts_wait = std::mem::take(&mut turn.waits);
         for bridge in &mut self.bridges {
+            turn.may_begin = waited == usize::from(bridge.waits);
             moved |= bridge.drive(cx, turn)?;
+            bridge.waits = std::mem::take(&mut turn.waits);
         }
+        // Who was held back for somebody may go on.
+        moved |= waited > 0 && self.how_many_wait() == 0;
         let before = self.bridges.len();
         self.bridges.retain(|bridge| !bridge.is_over());
         if self.bridges.len() < before {
             self.closed = Some(Instant::now());
         }
         Ok(moved || tap::received() != received)
+    }
+
+    /// How many have a packet that the socket did not take when they were last asked.
+    fn how_many_wait(&self) -> usize {
+        let bridges = self.bridges.iter().filter(|bridge| bridge.waits);
+        bridges.count() + usize::from(self.openings_wait) + usize::from(self.starts_wait)
     }
 
     fn take_commands(&mut self) {

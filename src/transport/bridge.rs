@@ -38,6 +38,8 @@ pub(super) struct Bridge {
     abandoned: bool,
     remote_closed: bool,
     closed: bool,
+    /// It has a packet that the socket did not take when it was last driven.
+    pub(super) waits: bool,
     look_again: Option<(Instant, Duration)>,
 }
 
@@ -53,6 +55,7 @@ impl Bridge {
             abandoned: false,
             remote_closed: false,
             closed: false,
+            waits: false,
             look_again: None,
         }
     }
@@ -132,6 +135,9 @@ impl Bridge {
                 break;
             }
             if self.upward.sent == self.upward.buffer.len() && !self.refill(cx, turn) {
+                break;
+            }
+            if !turn.may_begin && !self.upward.in_flight {
                 break;
             }
             if !self.push(turn)? {

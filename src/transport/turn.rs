@@ -62,6 +62,11 @@ pub(super) struct Turn<'a> {
     /// The socket was just found writable, and nothing was sent since.
     pub(super) room: bool,
     pub(super) want_write: bool,
+    /// Whether a new packet may be begun. While one is half sent libssh2 takes no other, so whoever always has
+    /// another piece would keep everybody else from ever sending.
+    pub(super) may_begin: bool,
+    /// Who was just asked has a packet that did not go out.
+    pub(super) waits: bool,
     /// Somebody tried to read, and will again once there is something. Where everybody waits for
     /// their users, what arrives must wait in the socket, or it would wake this thread in vain.
     pub(super) want_read: bool,
@@ -77,6 +82,7 @@ impl Turn<'_> {
             BlockDirections::Outbound | BlockDirections::Both
         ) {
             self.want_write = true;
+            self.waits = true;
             self.room = false;
         }
     }
@@ -84,6 +90,7 @@ impl Turn<'_> {
     /// Whether a small packet surely goes out whole; if not, the next wait is for that.
     pub(super) fn has_room(&mut self) -> bool {
         self.want_write |= !self.room;
+        self.waits |= !self.room;
         self.room
     }
 

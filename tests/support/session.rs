@@ -41,10 +41,10 @@ pub async fn run(session: &Session, command: &str, input: &[u8]) -> (Vec<u8>, Ve
 }
 
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(30);
     tokio::time::timeout(limit, work)
         .await
-        .expect("it took more than five seconds")
+        .expect("it took more than thirty seconds")
 }
 
 /// Serves one kind of echo per connection until the test is over.
