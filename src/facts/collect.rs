@@ -12,7 +12,7 @@ use super::probe::{Probe, Question};
 use super::program;
 use super::record::{Record, RecordStatus, Records};
 use super::sudo::Sudo;
-use super::{authors, reach, services};
+use super::{authors, docker, reach, services};
 use crate::error::Result;
 use crate::target::Reach;
 use crate::transport::Transport;
@@ -43,7 +43,8 @@ pub async fn over(
         ..Records::default()
     };
     let shell = ask_shell(transport.as_ref(), probes, sudo, until);
-    // Channels open one after the other: whoever has most to say to the box begins.
+    // Channels open one after the other: the exec's first, for the box works longest at that, and then whoever has
+    // most to say to the box.
     let mut others: Vec<&Probe> = probes.iter().collect();
     others.sort_by_key(|probe| match probe.question {
         Question::SqlLogin { .. } | Question::Sql { .. } => 0,
@@ -72,7 +73,7 @@ fn ask_service<'a>(
     let deadline = probe.deadline.min(left(until));
     Some(match &probe.question {
         Question::Docker { images } => {
-            Box::pin(timed(id, deadline, services::docker(transport, *images)))
+            Box::pin(timed(id, deadline, docker::docker(transport, *images)))
         }
         Question::SqlLogin {
             port,
@@ -81,9 +82,6 @@ fn ask_service<'a>(
             password,
         } => Box::pin(timed(id, deadline, async move {
             services::sql_login(transport.as_ref(), *port, role, database, password).await
-        })),
-        Question::Http { port } => Box::pin(timed(id, deadline, async move {
-            services::http(transport.as_ref(), *port).await
         })),
         Question::Sql { login, query } => Box::pin(timed(id, deadline, async move {
             authors::sql_query(transport.as_ref(), login, query).await
@@ -94,9 +92,11 @@ fn ask_service<'a>(
         Question::Reach { port, service } => {
             Box::pin(timed(id, deadline, reach::ask(ways, *port, *service)))
         }
-        Question::Login(_) | Question::Root(_) | Question::Laptop(_) | Question::Here(_) => {
-            return None;
-        }
+        Question::Login(_)
+        | Question::Root(_)
+        | Question::Http { .. }
+        | Question::Laptop(_)
+        | Question::Here(_) => return None,
     })
 }
 
@@ -144,6 +144,12 @@ async fn ask_shell(
             deadline.as_secs_f64().ceil()
         )),
     };
+    for (id, record) in &mut answers.records {
+        let asked = probes.iter().find(|probe| probe.id == *id);
+        if asked.is_some_and(|probe| matches!(probe.question, Question::Http { .. })) {
+            *record = services::http_record(std::mem::replace(record, Record::timed_out()));
+        }
+    }
     let elevated = answers
         .records
         .iter()
@@ -162,14 +168,13 @@ async fn ask_shell(
             (Question::Root(_), None) if !elevated => {
                 Record::refused(format!("the login user cannot become root: {noise}"))
             }
-            (Question::Root(_) | Question::Login(_), Some(failure)) => {
-                Record::refused(failure.clone())
-            }
-            (Question::Root(_) | Question::Login(_), None) if overdue => Record::timed_out(),
-            (Question::Root(_) | Question::Login(_), None) => {
-                Record::refused("the box gave no answer")
-            }
-            _ => continue,
+            _ if !program::is_fragment(probe) => continue,
+            // That somebody refused is an answer to this question, and nobody was asked.
+            (Question::Http { .. }, Some(failure)) => Record::failed(failure.clone()),
+            (_, Some(failure)) => Record::refused(failure.clone()),
+            (_, None) if overdue => Record::timed_out(),
+            (Question::Http { .. }, None) => Record::failed("the box gave no answer"),
+            (_, None) => Record::refused("the box gave no answer"),
         };
         answers
             .records

@@ -3,9 +3,12 @@
 pub mod authors;
 pub mod collect;
 pub mod converse;
+pub mod docker;
 pub mod frames;
 pub mod here;
 pub mod laptop;
+pub mod pipeline;
+pub mod postgres_login;
 pub mod probe;
 pub mod program;
 pub mod reach;

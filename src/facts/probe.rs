@@ -38,7 +38,7 @@ pub enum Question {
         database: String,
         password: Password,
     },
-    /// `GET /` at the box's own loopback address, over the session.
+    /// `GET /` at the box's own loopback address, from within the box: a tunnel would wait for all others to open.
     Http { port: u16 },
     /// A query as that role, reading only: how many rows, and the first value.
     Sql { login: SqlLogin, query: String },

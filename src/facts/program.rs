@@ -7,6 +7,7 @@
 use crate::quote;
 
 use super::probe::{Probe, Question};
+use super::services;
 
 /// The records that the program itself makes: who logged in, whether it is root, and what was said on
 /// stderr by the login shell, sudo and the fragments.
@@ -155,8 +156,12 @@ pub fn probing(probes: &[Probe], mark: &str, asks: bool) -> Program {
     }
 }
 
-fn is_fragment(probe: &Probe) -> bool {
-    matches!(probe.question, Question::Login(_) | Question::Root(_))
+/// Whether the program answers this probe.
+pub(super) fn is_fragment(probe: &Probe) -> bool {
+    matches!(
+        probe.question,
+        Question::Login(_) | Question::Root(_) | Question::Http { .. }
+    )
 }
 
 fn probing_body(probes: &[Probe]) -> String {
@@ -176,9 +181,15 @@ fn probing_body(probes: &[Probe]) -> String {
         }
     }
     for probe in probes {
-        if let Question::Login(fragment) = &probe.question {
-            body.push_str(&format!("probe {} {} &\n", probe.id, quote::sh(fragment)));
-        }
+        let fragment = match &probe.question {
+            Question::Login(fragment) => quote::sh(fragment),
+            Question::Http { port } => quote::sh(&services::http_fragment(
+                *port,
+                probe.deadline.as_secs() / 2,
+            )),
+            _ => continue,
+        };
+        body.push_str(&format!("probe {} {fragment} &\n", probe.id));
     }
     body.push_str(&format!("wait\n}}\nexit {RAN}\n"));
     body

@@ -53,6 +53,14 @@ impl Record {
     }
 
     #[must_use]
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self {
+            status: RecordStatus::Failed(reason.into()),
+            ..Self::refused("")
+        }
+    }
+
+    #[must_use]
     pub fn timed_out() -> Self {
         Self {
             status: RecordStatus::TimedOut,

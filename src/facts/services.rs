@@ -1,55 +1,26 @@
 //! Services of the box asked in their own protocol, over tunnels of the one session.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use bollard::models::SystemVersion;
-use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
-use bollard::{BollardRequest, ClientVersion, Docker, body_full};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::SendRequest;
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::postgres_login::{self, Login};
 use super::record::{Record, RecordStatus};
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{Transport, Tunnel};
+use crate::quote;
+use crate::transport::Transport;
 use crate::workshop::Password;
 
-const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-/// Bollard's own limit on one request, in seconds; a pull of an image is many reads within one.
-const DOCKER_TIMEOUT: u64 = 600;
-/// How long the daemon may take to say which it is.
-const GREETING: Duration = Duration::from_secs(30);
-/// How much is read of the server's answer.
-const LONGEST_ANSWER: usize = 1 << 20;
-
-/// What Docker's API answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Api {
-    pub version: String,
-    /// The highest and the lowest version of the API that the daemon takes.
-    #[serde(default)]
-    pub api_version: String,
-    #[serde(default)]
-    pub min_api_version: String,
-    /// References of all images, by tag and by digest, such as `python:3-slim`; none where none are declared.
-    pub images: Vec<String>,
-    /// Running containers.
-    pub containers: Vec<Container>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Container {
-    pub name: String,
-    /// Ports of the box that it publishes.
-    pub ports: Vec<u16>,
-}
+/// How much is read of a server's answer.
+pub(super) const LONGEST_ANSWER: usize = 1 << 20;
+/// How much of the answer is read in the box, a byte at a time: what is judged stands at its beginning.
+const BEGINNING: usize = 16 * 1024;
+const LOGGED_IN: &str = "logged in";
+/// The exit status of timeout(1) where its time was up.
+const TIMED_OUT: i32 = 124;
 
 /// What the server answered to `GET /`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,170 +44,6 @@ impl Answer {
     }
 }
 
-/// Docker's API, behind the box's socket, and what it says of itself.
-///
-/// # Errors
-/// When the login user may not use the socket, or nobody listens there.
-pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<(Docker, SystemVersion)> {
-    let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
-    let greeting = async {
-        let mut sender = http_client(tunnel).await?;
-        // Asked here and not by bollard, which keeps the answer to itself: another would cost a round trip.
-        let version = docker_version(&mut sender, body_full(Bytes::new())).await?;
-        Ok::<_, Error>((sender, version))
-    };
-    let greeted = tokio::time::timeout(GREETING, greeting).await;
-    let (sender, version) = greeted.unwrap_or_else(|_| {
-        Err(
-            Error::failed("Docker took the connection and never answered")
-                .because(format!("nothing came for {} s", GREETING.as_secs()))
-                .hint("Start it again in the box: sudo systemctl restart docker"),
-        )
-    })?;
-    let spoken = spoken_version(&version)
-        .ok_or_else(|| Error::failed("Docker does not say which API it speaks"))?;
-    let sender = Arc::new(tokio::sync::Mutex::new(sender));
-    let send = move |request: BollardRequest| {
-        let sender = sender.clone();
-        Box::pin(async move {
-            let (mut head, body) = request.into_parts();
-            // Over a socket there is no authority, only a path.
-            if let Some(path) = head.uri.path_and_query() {
-                head.uri = path.as_str().parse().unwrap_or(head.uri);
-            }
-            head.headers
-                .insert(HOST, HeaderValue::from_static("docker"));
-            let mut sender = sender.lock().await;
-            sender.ready().await?;
-            let response = sender.send_request(BollardRequest::from_parts(head, body));
-            response.await.map_err(bollard::errors::Error::from)
-        })
-    };
-    let address = Some("http://docker");
-    let docker = Docker::connect_with_custom_transport(send, address, DOCKER_TIMEOUT, &spoken);
-    Ok((docker.map_err(docker_error)?, version))
-}
-
-async fn docker_version<B>(sender: &mut SendRequest<B>, nothing: B) -> Result<SystemVersion>
-where
-    B: hyper::body::Body + 'static,
-{
-    let mut request = Request::new(nothing);
-    *request.uri_mut() = Uri::from_static("/version");
-    request
-        .headers_mut()
-        .insert(HOST, HeaderValue::from_static("docker"));
-    let strange = || Error::failed("Docker's API did not answer as it should");
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| strange().because(error))?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), LONGEST_ANSWER);
-    let body = body
-        .collect()
-        .await
-        .map_err(|error| strange().because(error))?
-        .to_bytes();
-    if !status.is_success() {
-        let said = String::from_utf8_lossy(&body);
-        return Err(Error::failed(format!("Docker answered {status}")).because(said.trim()));
-    }
-    serde_json::from_slice(&body).map_err(|error| strange().because(error))
-}
-
-/// The newest version of the API that both sides know.
-fn spoken_version(version: &SystemVersion) -> Option<ClientVersion> {
-    let (major, minor) = version.api_version.as_deref()?.split_once('.')?;
-    let theirs = ClientVersion {
-        major_version: major.parse().ok()?,
-        minor_version: minor.parse().ok()?,
-    };
-    let ours = *bollard::API_DEFAULT_VERSION;
-    Some(if theirs < ours { theirs } else { ours })
-}
-
-/// Says what Docker's API answered, for the reader.
-#[must_use]
-pub fn docker_error(error: bollard::errors::Error) -> Error {
-    match error {
-        bollard::errors::Error::DockerResponseServerError {
-            status_code,
-            message,
-        } => Error::failed(format!("Docker answered {status_code}")).because(message),
-        other => Error::failed("Docker's API did not answer as it should").because(other),
-    }
-}
-
-async fn http_client<B>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<hyper::client::conn::http1::SendRequest<B>>
-where
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| Error::failed("no HTTP could be spoken").because(error))?;
-    tokio::spawn(async move {
-        // Its end is seen by whoever waits for an answer.
-        let _ = connection.await;
-    });
-    Ok(sender)
-}
-
-/// Version, containers, and `with_images` images, as [`Api`].
-pub async fn docker(transport: Arc<dyn Transport>, with_images: bool) -> Record {
-    let (docker, version) = match connect_docker(transport).await {
-        Ok(docker) => docker,
-        Err(error) => return unanswered(&error),
-    };
-    match ask_docker(&docker, version, with_images).await {
-        Ok(api) => json_record(&api),
-        Err(error) => unanswered(&docker_error(error)),
-    }
-}
-
-async fn ask_docker(
-    docker: &Docker,
-    version: SystemVersion,
-    with_images: bool,
-) -> Result<Api, bollard::errors::Error> {
-    let images = if with_images {
-        docker.list_images(None::<ListImagesOptions>).await?
-    } else {
-        Vec::new()
-    };
-    let containers = docker
-        .list_containers(None::<ListContainersOptions>)
-        .await?;
-    let container = |summary: bollard::models::ContainerSummary| Container {
-        name: summary
-            .names
-            .and_then(|names| names.into_iter().next())
-            .unwrap_or_default()
-            .trim_start_matches('/')
-            .to_owned(),
-        ports: summary
-            .ports
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|port| port.public_port)
-            .collect(),
-    };
-    Ok(Api {
-        version: version.version.unwrap_or_default(),
-        api_version: version.api_version.unwrap_or_default(),
-        min_api_version: version.min_api_version.unwrap_or_default(),
-        images: images
-            .into_iter()
-            .flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests))
-            .collect(),
-        containers: containers.into_iter().map(container).collect(),
-    })
-}
-
 /// A login with the declared password; a refusal is recorded with its SQLSTATE.
 pub async fn sql_login(
     transport: &dyn Transport,
@@ -249,9 +56,31 @@ pub async fn sql_login(
         Ok(tunnel) => tunnel,
         Err(error) => return unanswered(&error),
     };
+    match postgres_login::log_in(tunnel, role, database, password).await {
+        Ok(Login::In) => Record::done(LOGGED_IN),
+        Ok(Login::Refused(refusal)) => refused_as(&refusal.code, &refusal.message),
+        Ok(Login::WantsOtherProof) => {
+            sql_login_by_any_proof(transport, port, role, database, password).await
+        }
+        Err(error) => Record::refused(error.to_string()),
+    }
+}
+
+/// The same where the server does not ask for SCRAM, over a tunnel of its own.
+async fn sql_login_by_any_proof(
+    transport: &dyn Transport,
+    port: u16,
+    role: &str,
+    database: &str,
+    password: &Password,
+) -> Record {
+    let tunnel = match transport.open_tcp("127.0.0.1", port).await {
+        Ok(tunnel) => tunnel,
+        Err(error) => return unanswered(&error),
+    };
     let config = login_as(role, database, password);
     match config.connect_raw(tunnel, tokio_postgres::NoTls).await {
-        Ok(_) => Record::done("logged in"),
+        Ok(_) => Record::done(LOGGED_IN),
         Err(error) => refused(&error),
     }
 }
@@ -269,26 +98,57 @@ pub(super) fn login_as(role: &str, database: &str, password: &Password) -> tokio
 
 pub(super) fn refused(error: &tokio_postgres::Error) -> Record {
     match error.as_db_error() {
-        Some(refusal) => Record {
-            status: RecordStatus::Done(1),
-            ..json_record(&json!({
-                "code": refusal.code().code(),
-                "message": refusal.message(),
-            }))
-        },
+        Some(refusal) => refused_as(refusal.code().code(), refusal.message()),
         None => Record::refused(error.to_string()),
     }
 }
 
-/// The server's answer to `GET /`, as [`Answer`]. What the rows hold is not recorded.
-pub async fn http(transport: &dyn Transport, port: u16) -> Record {
-    let tunnel = match transport.open_tcp("127.0.0.1", port).await {
-        Ok(tunnel) => tunnel,
-        Err(error) => return unanswered(&error),
+fn refused_as(code: &str, message: &str) -> Record {
+    Record {
+        status: RecordStatus::Done(1),
+        ..json_record(&json!({ "code": code, "message": message }))
+    }
+}
+
+/// The fragment that asks the server for `GET /` at the box's own loopback address, and says all that it answers.
+///
+/// It is bash's own doing, so it starts nothing and needs nothing. HTTP/1.0 has an answer end with its connection.
+#[must_use]
+pub fn http_fragment(port: u16, seconds: u64) -> String {
+    let ask = format!(
+        r#"exec 3<>/dev/tcp/127.0.0.1/{port} || exit 1
+printf 'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+IFS= read -r -d '' -n {BEGINNING} -t {seconds} said <&3
+ended=$?
+printf %s "$said"
+[ $ended -le 128 ] || exit {TIMED_OUT}"#
+    );
+    format!("bash -c {} 2>&1", quote::sh(&ask))
+}
+
+/// What that fragment said, as the record of an [`Answer`]. What the rows hold is not recorded.
+#[must_use]
+pub fn http_record(said: Record) -> Record {
+    match said.status {
+        RecordStatus::Done(0) | RecordStatus::TimedOut => {}
+        RecordStatus::Done(_) => {
+            return Record {
+                output: String::new(),
+                status: RecordStatus::Refused(said.output.trim().to_owned()),
+                ..said
+            };
+        }
+        _ => return said,
+    }
+    let answered = match answer(said.output.as_bytes()) {
+        Some(answer) => json_record(&answer),
+        // Nothing came, or not enough of it.
+        None if said.status == RecordStatus::TimedOut => Record::timed_out(),
+        None => Record::refused("the server gave no HTTP answer"),
     };
-    match get(tunnel).await {
-        Ok(answer) => json_record(&answer),
-        Err(error) => Record::refused(error.to_string()),
+    Record {
+        duration_ms: said.duration_ms,
+        ..answered
     }
 }
 
@@ -298,6 +158,24 @@ pub(super) async fn get_root(
     host: &str,
 ) -> Result<hyper::Response<Incoming>> {
     send_get(stream, "/", host).await
+}
+
+pub(super) async fn http_client<B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<hyper::client::conn::http1::SendRequest<B>>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Error::failed("no HTTP could be spoken").because(error))?;
+    tokio::spawn(async move {
+        // Its end is seen by whoever waits for an answer.
+        let _ = connection.await;
+    });
+    Ok(sender)
 }
 
 pub(super) async fn send_get(
@@ -316,23 +194,27 @@ pub(super) async fn send_get(
         .map_err(|error| Error::failed("the server gave no HTTP answer").because(error))
 }
 
-async fn get(tunnel: Tunnel) -> Result<Answer> {
-    let response = get_root(tunnel, "localhost").await?;
-    let status = response.status().as_u16();
-    let body = beginning(response.into_body()).await?;
-    let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+/// An answer that ended with its connection; `None` where it is none.
+fn answer(said: &[u8]) -> Option<Answer> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(begins) = head.parse(said).ok()? else {
+        return None;
+    };
+    let (status, body) = (head.code?, &said[begins..]);
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let field = |names: &[&str]| {
         let json = json.as_ref()?;
         let text = names.iter().find_map(|name| json.get(name)?.as_str());
         text.map(str::to_owned)
     };
-    Ok(Answer {
+    Some(Answer {
         status,
-        count: count(&body),
+        count: count(body),
         reason: match (status, field(&["reason", "error", "detail"])) {
             (200, _) => String::new(),
             (_, Some(reason)) => reason,
-            (_, None) => String::from_utf8_lossy(&body).chars().take(200).collect(),
+            (_, None) => String::from_utf8_lossy(body).chars().take(200).collect(),
         },
     })
 }
@@ -380,5 +262,102 @@ pub(super) fn json_record(value: &impl serde::Serialize) -> Record {
     match serde_json::to_string(value) {
         Ok(json) => Record::done(json),
         Err(error) => Record::refused(error.to_string()),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::process::Command;
+
+    use super::*;
+
+    /// What is recorded where a server does this with whoever asks.
+    fn recorded(serve: impl FnOnce(TcpStream) + Send + 'static) -> Record {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || serve(listener.accept().unwrap().0));
+        let record = asked(port);
+        server.join().unwrap();
+        record
+    }
+
+    /// What the fragment says of a port, as a box tells it.
+    fn asked(port: u16) -> Record {
+        let fragment = http_fragment(port, 1);
+        let ended = Command::new("sh").args(["-c", &fragment]).output().unwrap();
+        let status = match ended.status.code() {
+            Some(TIMED_OUT) => RecordStatus::TimedOut,
+            status => RecordStatus::Done(status.unwrap()),
+        };
+        http_record(Record {
+            status,
+            ..Record::done(String::from_utf8_lossy(&ended.stdout))
+        })
+    }
+
+    /// Reads the question, and says this.
+    fn says(words: &str) -> impl FnOnce(TcpStream) + Send + 'static + use<> {
+        let words = words.to_owned();
+        move |mut stream| {
+            let mut question = Vec::new();
+            while !question.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                question.extend(byte);
+            }
+            assert!(question.starts_with(b"GET / HTTP/1.0\r\n"));
+            // Whoever has heard enough hangs up.
+            let _ = stream.write_all(words.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_answer_is_recorded_without_what_the_rows_hold() {
+        let rows = format!(r#"{{"count":2,"rows":["{}"]}}"#, "somebody".repeat(10_000));
+        let record = recorded(says(&format!("HTTP/1.0 200 OK\r\nA: b\r\n\r\n{rows}")));
+        let answer: Answer = serde_json::from_str(&record.output).unwrap();
+        assert_eq!(answer.count, Some(2));
+        assert_eq!((answer.status, answer.reason.as_str()), (200, ""));
+        assert!(!record.output.contains("somebody"));
+
+        let down = "HTTP/1.1 503 Down\r\n\r\n{\"error\": \"no database\"}\n";
+        let answer: Answer = serde_json::from_str(&recorded(says(down)).output).unwrap();
+        assert_eq!(
+            (answer.status, answer.reason.as_str()),
+            (503, "no database")
+        );
+    }
+
+    #[test]
+    fn no_answer_is_told_by_its_kind() {
+        let strange = recorded(says("SSH-2.0-OpenSSH\r\n"));
+        assert!(
+            matches!(strange.status, RecordStatus::Refused(_)),
+            "{strange:?}"
+        );
+        let silent = recorded(|mut stream| {
+            // Until the one who asked has gone.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert_eq!(silent.status, RecordStatus::TimedOut);
+        let never_ending = recorded(|mut stream| {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"count\":0}")
+                .unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert_eq!(
+            never_ending.status,
+            RecordStatus::Done(0),
+            "{never_ending:?}"
+        );
+        // Where nobody ever listens.
+        let nobody = asked(1);
+        assert!(
+            matches!(&nobody.status, RecordStatus::Refused(why) if why.contains("Connection refused")),
+            "{nobody:?}"
+        );
     }
 }

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
-use crate::facts::services::{connect_docker, docker_error};
+use crate::facts::docker::{connect_docker, docker_error};
 use crate::resources::docker::as_listed;
 use crate::transport::Transport;
 

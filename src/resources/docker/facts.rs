@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::facts::services::Api;
+use crate::facts::docker::Api;
 use crate::facts::{Fact, Observed, Probe, Question, RecordStatus, Records, Unobserved};
 use crate::workshop::Workshop;
 

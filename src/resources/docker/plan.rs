@@ -10,7 +10,7 @@ use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR, VALIDATE};
 use super::images::as_listed;
 use super::{Drift, UNIT, networks};
 use crate::facts::Facts;
-use crate::facts::services::Api;
+use crate::facts::docker::Api;
 use crate::provision::outcome::Difference;
 use crate::quote;
 
