@@ -82,9 +82,9 @@ How to read this:
   which stay for a minute, are ended after each run: whoever types a command after a break has none.
 - Every tool verifies the host key, logs in with the same key, and becomes root by `sudo`. All but the script, which
   does everything again, have to say that nothing changed where nothing is to be done.
-- Round trips: a login by libssh2 and one exec take ten, the connection's own included; `ssh BOX true` takes nine. Docker, PostgreSQL
-  and the server are asked beside the exec, over channels of the same session. libssh2 opens one after the other, and
-  that is what comes on top: so on a long link dwenv, which asks everything, is not before a login that asks nothing.
+- Round trips: six are a login by libssh2, the connection's own included, and four more bring everything: libssh2 opens one
+  channel after the other, for the exec, for PostgreSQL and for Docker, and the fourth has the last answers. `ssh BOX true`
+  takes nine: so on a long link dwenv, which asks everything, is not before a login that asks nothing.
 - The first run is apt's own work, the same in each: it fetches, unpacks and sets up the packages, and nearly all of
   dwenv's time is in it. What it can save lies around that.
 - dwenv looks at more than the others do: also at what nobody declared and what breaks a workshop, such as a full disk, a wrong
@@ -224,18 +224,25 @@ impl Table {
     }
 
     /// Where two delays were measured, the slope says how often a tool waits for an answer.
-    fn round_trips(&self) -> String {
+    pub fn round_trips_of(&self, tool: Tool) -> Option<f64> {
         let column = |name: &str| self.columns.iter().find(|column| column.name == name);
-        let (Some(near), Some(far)) = (column("50 ms"), column("200 ms")) else {
-            return String::new();
-        };
-        let counts = near.sides.iter().map(|(tool, times)| {
-            let longer = far.times(*tool).median().saturating_sub(times.median());
-            format!("{tool} {:.0}", longer.as_secs_f64() / 0.15)
+        let of = |name: &str| Some(column(name)?.times(tool).median().as_secs_f64());
+        Some(((of("200 ms")? - of("50 ms")?) / 0.15).round())
+    }
+
+    fn round_trips(&self) -> String {
+        let tools = self.columns.first().map_or(&[][..], |column| &column.sides);
+        let counts = tools.iter().filter_map(|(tool, _)| {
+            let count = self.round_trips_of(*tool)?;
+            Some(format!("{tool} {count:.0}"))
         });
+        let counts: Vec<String> = counts.collect();
+        if counts.is_empty() {
+            return String::new();
+        }
         format!(
             "Round trips, by what 150 ms more of delay cost: {}.\n",
-            counts.collect::<Vec<_>>().join(", ")
+            counts.join(", ")
         )
     }
 }
