@@ -299,10 +299,9 @@ fn bound_by_login(what: &str, delay: u64, sides: &Sides, links: &Links<'_>, page
 
 /// How often somebody waits for an answer, by what a longer link costs.
 fn bound_round_trips(what: &str, table: &Table, page: &mut Page) {
-    if let Some(count) = table.round_trips_of(Tool::Dwenv) {
-        let told = format!("{what}, round trips by what delay costs");
-        page.bound(Bound::at_most(&told, 10.0, count));
-    }
+    let count = table.round_trips_of(Tool::Dwenv).expect("two delays");
+    let told = format!("{what}, round trips by what delay costs");
+    page.bound(Bound::at_most(&told, 10.0, count));
 }
 
 fn whole_room(seats: &[Seat], worker: &Worker, runs: usize, page: &mut Page) {

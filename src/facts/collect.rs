@@ -244,7 +244,7 @@ async fn run_probing(
     Ok(said)
 }
 
-fn record_of(frame: Frame) -> (String, Record) {
+pub(super) fn record_of(frame: Frame) -> (String, Record) {
     let output = String::from_utf8_lossy(&frame.body).into_owned();
     let status = match frame.status {
         STATUS_TIMED_OUT | STATUS_KILLED => RecordStatus::TimedOut,

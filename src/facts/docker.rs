@@ -111,9 +111,10 @@ where
 fn read<T: DeserializeOwned>(answer: &Response) -> Result<T> {
     if answer.status != 200 {
         let said = String::from_utf8_lossy(&answer.body);
-        return Err(
-            Error::failed(format!("Docker answered {}", answer.status)).because(said.trim())
-        );
+        let json: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+        let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
+        return Err(Error::failed(format!("Docker answered {}", answer.status))
+            .because(message.unwrap_or(said.trim())));
     }
     serde_json::from_slice(&answer.body).map_err(strange)
 }
@@ -278,7 +279,7 @@ mod tests {
     async fn what_the_daemon_says_of_its_trouble_is_told() {
         let (record, _) = asked(false, true).await;
         assert!(
-            matches!(&record.status, RecordStatus::Failed(why) if why.contains("no containers")),
+            matches!(&record.status, RecordStatus::Failed(why) if why.ends_with("500: no containers")),
             "{record:?}"
         );
     }

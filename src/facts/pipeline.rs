@@ -1,11 +1,13 @@
 //! Several `GET`s over one HTTP/1.1 connection, all sent before the first is answered: together they take one round
 //! trip. hyper's client sends the next one only after an answer.
+//!
+//! It is for servers such as Docker's: each answer says how long it is, or comes in chunks without trailers.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::{Error, Result};
 
-/// How much is read of all answers together: a daemon may have very many images.
+/// How long one answer may be: a daemon may have very many images.
 const LONGEST: usize = 64 << 20;
 const MOST_HEADERS: usize = 64;
 
@@ -78,7 +80,7 @@ fn take(said: &[u8]) -> Result<Option<(Response, usize)>> {
 
 /// A body that comes in chunks, and how many bytes it took; none where it is not whole yet.
 fn chunks(said: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
-    let (mut body, mut at) = (Vec::new(), 0);
+    let (mut pieces, mut at) = (Vec::new(), 0);
     loop {
         let size = httparse::parse_chunk_size(&said[at..]).map_err(|_| broken("a bad chunk"))?;
         let httparse::Status::Complete((begins, length)) = size else {
@@ -91,10 +93,10 @@ fn chunks(said: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
         if said.len() < end.saturating_add(2) {
             return Ok(None);
         }
-        body.extend_from_slice(&said[at..end]);
+        pieces.push(&said[at..end]);
         at = end + 2;
         if length == 0 {
-            return Ok(Some((body, at)));
+            return Ok(Some((pieces.concat(), at)));
         }
     }
 }

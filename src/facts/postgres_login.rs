@@ -1,5 +1,8 @@
 //! A login to PostgreSQL in two round trips behind the opening of the tunnel: the proof that the server is going to
 //! ask for is begun before it has asked.
+//!
+//! A server that asks for something else (`md5`, `password`, `ldap`) takes that beginning for a wrong answer, and writes
+//! so into its log; one that asks for nothing (`trust`) complains of it once the session has begun.
 
 use std::io;
 
@@ -28,6 +31,9 @@ pub struct Refusal {
     pub code: String,
     pub message: String,
 }
+
+/// The longest message of a server that is heard before the session has begun.
+const LONGEST: u32 = 64 * 1024;
 
 /// Logs in as `role`, and sees the session begin. The password does not leave this side.
 ///
@@ -101,12 +107,29 @@ struct Server<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Server<S> {
+    /// Whether what came is no message of a login: the words of a stranger would be taken for a length in gigabytes.
+    fn is_strange(&self) -> bool {
+        match self.said[..] {
+            [kind, a, b, c, d, ..] => {
+                let length = u32::from_be_bytes([a, b, c, d]);
+                !b"RENSKZv".contains(&kind) || length > LONGEST
+            }
+            _ => false,
+        }
+    }
+
     async fn tell(&mut self, words: &[u8]) -> io::Result<()> {
         self.stream.write_all(words).await
     }
 
     async fn hear(&mut self) -> io::Result<Message> {
         loop {
+            if self.is_strange() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "what answers does not speak PostgreSQL's protocol",
+                ));
+            }
             if let Some(message) = Message::parse(&mut self.said)? {
                 return Ok(message);
             }

@@ -183,10 +183,9 @@ fn probing_body(probes: &[Probe]) -> String {
     for probe in probes {
         let fragment = match &probe.question {
             Question::Login(fragment) => quote::sh(fragment),
-            Question::Http { port } => quote::sh(&services::http_fragment(
-                *port,
-                probe.deadline.as_secs() / 2,
-            )),
+            Question::Http { port } => {
+                quote::sh(&services::http_fragment(*port, probe.deadline.as_secs()))
+            }
             _ => continue,
         };
         body.push_str(&format!("probe {} {fragment} &\n", probe.id));

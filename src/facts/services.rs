@@ -19,8 +19,12 @@ pub(super) const LONGEST_ANSWER: usize = 1 << 20;
 /// How much of the answer is read in the box, a byte at a time: what is judged stands at its beginning.
 const BEGINNING: usize = 16 * 1024;
 const LOGGED_IN: &str = "logged in";
+/// Stands behind what the server said: a shell takes the ends of lines from the end of an answer.
+const END: char = '.';
 /// The exit status of timeout(1) where its time was up.
 const TIMED_OUT: i32 = 124;
+/// The exit status of a shell that wrote to somebody who had gone (SIGPIPE).
+const HUNG_UP: i32 = 141;
 
 /// What the server answered to `GET /`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,41 +114,42 @@ fn refused_as(code: &str, message: &str) -> Record {
     }
 }
 
-/// The fragment that asks the server for `GET /` at the box's own loopback address, and says all that it answers.
+/// The fragment that asks the server for `GET /` at the box's own loopback address, and says the beginning of what it
+/// answers.
 ///
-/// It is bash's own doing, so it starts nothing and needs nothing. HTTP/1.0 has an answer end with its connection.
+/// It is bash's own doing: every Debian and Ubuntu has bash, and not every one has curl. HTTP/1.0 has an answer end
+/// with its connection. bash must read no file of the user's before: one that prints would be taken for the server.
 #[must_use]
 pub fn http_fragment(port: u16, seconds: u64) -> String {
     let ask = format!(
         r#"exec 3<>/dev/tcp/127.0.0.1/{port} || exit 1
 printf 'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-IFS= read -r -d '' -n {BEGINNING} -t {seconds} said <&3
+IFS= read -r -d '' -n {BEGINNING} -t {reading} said <&3
 ended=$?
-printf %s "$said"
-[ $ended -le 128 ] || exit {TIMED_OUT}"#
+printf '%s{END}' "$said"
+[ ${{#said}} -lt {BEGINNING} ] || cat <&3 >/dev/null
+[ $ended -le 128 ] || exit {TIMED_OUT}"#,
+        reading = seconds.saturating_sub(1).max(1),
     );
-    format!("bash -c {} 2>&1", quote::sh(&ask))
+    let ask = quote::sh(&ask);
+    format!("BASH_ENV= timeout {seconds} bash --norc -c {ask} 2>&1")
 }
 
 /// What that fragment said, as the record of an [`Answer`]. What the rows hold is not recorded.
 #[must_use]
 pub fn http_record(said: Record) -> Record {
-    match said.status {
-        RecordStatus::Done(0) | RecordStatus::TimedOut => {}
-        RecordStatus::Done(_) => {
-            return Record {
-                output: String::new(),
-                status: RecordStatus::Refused(said.output.trim().to_owned()),
-                ..said
-            };
-        }
-        _ => return said,
-    }
-    let answered = match answer(said.output.as_bytes()) {
-        Some(answer) => json_record(&answer),
-        // Nothing came, or not enough of it.
-        None if said.status == RecordStatus::TimedOut => Record::timed_out(),
-        None => Record::refused("the server gave no HTTP answer"),
+    let words = said.output.trim();
+    let answer = said.output.strip_suffix(END).and_then(answer);
+    let answered = match said.status {
+        RecordStatus::Done(0) | RecordStatus::TimedOut if answer.is_some() => json_record(&answer),
+        RecordStatus::TimedOut => Record::timed_out(),
+        // It hung up, before the question was out or before the answer was whole.
+        RecordStatus::Done(0 | HUNG_UP) => Record::refused("the server gave no HTTP answer"),
+        RecordStatus::Done(_) if words.contains("connect: ") => Record::refused(words),
+        RecordStatus::Done(_) => Record::failed(words),
+        // Whatever could not be started, it was not the server that refused.
+        RecordStatus::Refused(why) => Record::failed(why),
+        RecordStatus::Failed(_) | RecordStatus::Missing => return said,
     };
     Record {
         duration_ms: said.duration_ms,
@@ -194,14 +199,22 @@ pub(super) async fn send_get(
         .map_err(|error| Error::failed("the server gave no HTTP answer").because(error))
 }
 
-/// An answer that ended with its connection; `None` where it is none.
-fn answer(said: &[u8]) -> Option<Answer> {
+/// An answer that ended with its connection, or was cut behind its [`BEGINNING`]; `None` where it is none, or broke off.
+fn answer(said: &str) -> Option<Answer> {
+    let said = said.as_bytes();
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(begins) = head.parse(said).ok()? else {
         return None;
     };
     let (status, body) = (head.code?, &said[begins..]);
+    let mut announced = head.headers.iter();
+    let announced = announced.find(|header| header.name.eq_ignore_ascii_case("Content-Length"));
+    let announced =
+        announced.and_then(|header| str::from_utf8(header.value).ok()?.trim().parse().ok());
+    if announced.is_some_and(|length: usize| body.len() < length) && said.len() < BEGINNING {
+        return None;
+    }
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let field = |names: &[&str]| {
         let json = json.as_ref()?;
@@ -269,8 +282,11 @@ pub(super) fn json_record(value: &impl serde::Serialize) -> Record {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
-    use std::process::Command;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
 
+    use super::super::frames::FrameParser;
+    use super::super::{Probe, Question, collect, program};
     use super::*;
 
     /// What is recorded where a server does this with whoever asks.
@@ -283,18 +299,34 @@ mod tests {
         record
     }
 
-    /// What the fragment says of a port, as a box tells it.
+    /// What is recorded of a port, asked by the program in a login whose files print what they like.
     fn asked(port: u16) -> Record {
-        let fragment = http_fragment(port, 1);
-        let ended = Command::new("sh").args(["-c", &fragment]).output().unwrap();
-        let status = match ended.status.code() {
-            Some(TIMED_OUT) => RecordStatus::TimedOut,
-            status => RecordStatus::Done(status.unwrap()),
-        };
-        http_record(Record {
-            status,
-            ..Record::done(String::from_utf8_lossy(&ended.stdout))
-        })
+        let probes = [Probe {
+            deadline: Duration::from_secs(2),
+            ..Probe::new("http", Question::Http { port })
+        }];
+        let program = program::probing(&probes, "dwenv-test", false);
+        let home = tempfile::tempdir().unwrap();
+        let noisy = home.path().join(".bashrc");
+        std::fs::write(&noisy, "echo Welcome\n").unwrap();
+        // As after a login at a box: so bash takes itself for the shell of one.
+        let mut shell = Command::new("sh")
+            .args(["-c", &program.command])
+            .env("HOME", home.path())
+            .env("BASH_ENV", &noisy)
+            .env("SSH_CLIENT", "192.0.2.1 50000 22")
+            .env("SHLVL", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = shell.stdin.take().unwrap();
+        stdin.write_all(&program.stdin).unwrap();
+        drop(stdin);
+        let said = shell.wait_with_output().unwrap().stdout;
+        let frames = FrameParser::new("dwenv-test").push(&said);
+        let frame = frames.into_iter().find(|frame| frame.id == "http");
+        http_record(collect::record_of(frame.unwrap()).1)
     }
 
     /// Reads the question, and says this.
@@ -322,6 +354,10 @@ mod tests {
         assert_eq!((answer.status, answer.reason.as_str()), (200, ""));
         assert!(!record.output.contains("somebody"));
 
+        let empty = recorded(says("HTTP/1.0 502 Bad Gateway\r\n\r\n"));
+        let answer: Answer = serde_json::from_str(&empty.output).unwrap();
+        assert_eq!((answer.status, answer.count), (502, None));
+
         let down = "HTTP/1.1 503 Down\r\n\r\n{\"error\": \"no database\"}\n";
         let answer: Answer = serde_json::from_str(&recorded(says(down)).output).unwrap();
         assert_eq!(
@@ -336,6 +372,12 @@ mod tests {
         assert!(
             matches!(strange.status, RecordStatus::Refused(_)),
             "{strange:?}"
+        );
+        let half = "HTTP/1.0 200 OK\r\nContent-Length: 5000\r\n\r\n{\"count\":3,";
+        let broke_off = recorded(says(half));
+        assert!(
+            matches!(broke_off.status, RecordStatus::Refused(_)),
+            "{broke_off:?}"
         );
         let silent = recorded(|mut stream| {
             // Until the one who asked has gone.
@@ -353,11 +395,36 @@ mod tests {
             RecordStatus::Done(0),
             "{never_ending:?}"
         );
+        let never_whole = recorded(move |mut stream| {
+            stream.write_all(half.as_bytes()).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert_eq!(
+            never_whole.status,
+            RecordStatus::TimedOut,
+            "{never_whole:?}"
+        );
         // Where nobody ever listens.
         let nobody = asked(1);
         assert!(
             matches!(&nobody.status, RecordStatus::Refused(why) if why.contains("Connection refused")),
             "{nobody:?}"
         );
+        // Whoever cannot ask has heard no refusal.
+        for (status, output) in [
+            (1, "/dev/tcp/127.0.0.1/8080: No such file or directory"),
+            (134, ""),
+        ] {
+            let said = Record {
+                status: RecordStatus::Done(status),
+                ..Record::done(output)
+            };
+            assert_eq!(
+                http_record(said).status,
+                RecordStatus::Failed(output.to_owned())
+            );
+        }
+        let not_executable = http_record(Record::refused("bash: Permission denied"));
+        assert!(matches!(not_executable.status, RecordStatus::Failed(_)));
     }
 }

@@ -148,15 +148,22 @@ impl Actor {
                 want_read: false,
                 wake_at: None,
             };
-            while self.work(&mut cx, &mut turn)? {}
+            let mut moved = true;
+            // Who waits for room in the socket must hear of it, however much others have to do.
+            while moved && !turn.want_write {
+                moved = self.work(&mut cx, &mut turn)?;
+            }
             if self.disconnecting {
                 return Ok(());
             }
             pulse.beat(&mut turn)?;
-            let (readable, writable) = (turn.want_read, turn.want_write);
-            let pause = turn
-                .wake_at
-                .map(|at| at.saturating_duration_since(Instant::now()));
+            let (readable, writable) = (turn.want_read || moved, turn.want_write);
+            let pause = match moved {
+                true => Some(Duration::ZERO),
+                false => turn
+                    .wake_at
+                    .map(|at| at.saturating_duration_since(Instant::now())),
+            };
             readiness = link.wait(readable, writable, pause)?;
             if readiness.readable && !readable {
                 return Err(Lost("the other side reset the connection".to_owned()));
@@ -180,10 +187,12 @@ impl Actor {
         self.shared.opening.store(opening, Ordering::Release);
         moved |= self.start(turn)?;
         self.starts_wait = std::mem::take(&mut turn.waits);
+        let mut blocked = self.openings_wait || self.starts_wait;
         for bridge in &mut self.bridges {
-            turn.may_begin = waited == usize::from(bridge.waits);
+            turn.may_begin = !blocked && waited == usize::from(bridge.waits);
             moved |= bridge.drive(cx, turn)?;
             bridge.waits = std::mem::take(&mut turn.waits);
+            blocked |= bridge.waits;
         }
         // Who was held back for somebody may go on.
         moved |= waited > 0 && self.how_many_wait() == 0;
@@ -195,7 +204,7 @@ impl Actor {
         Ok(moved || tap::received() != received)
     }
 
-    /// How many have a packet that the socket did not take when they were last asked.
+    /// How many found the socket full when they were last asked.
     fn how_many_wait(&self) -> usize {
         let bridges = self.bridges.iter().filter(|bridge| bridge.waits);
         bridges.count() + usize::from(self.openings_wait) + usize::from(self.starts_wait)

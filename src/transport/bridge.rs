@@ -38,7 +38,7 @@ pub(super) struct Bridge {
     abandoned: bool,
     remote_closed: bool,
     closed: bool,
-    /// It has a packet that the socket did not take when it was last driven.
+    /// It found the socket full when it was last driven.
     pub(super) waits: bool,
     look_again: Option<(Instant, Duration)>,
 }
@@ -271,13 +271,38 @@ impl Bridge {
                     moved = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    turn.blocked();
+                    down.stuck = turn.blocked();
                     break;
                 }
                 Err(error) => return Err(Lost::from(error)),
             }
         }
         Ok(moved)
+    }
+
+    /// Reads on where reading may have left a packet half sent, with which it widens the window: nobody can send
+    /// anything before the same call has sent the rest. True: that is done.
+    fn is_unstuck(&mut self, turn: &mut Turn<'_>) -> Result<bool, Lost> {
+        for down in [Some(&mut self.stdout), self.stderr.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            if !down.stuck {
+                continue;
+            }
+            match self.channel.stream(down.id).read(turn.scratch) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    down.stuck = turn.blocked();
+                    if down.stuck {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(Lost::from(error)),
+                // Nobody wants it any more.
+                Ok(_) => down.stuck = false,
+            }
+        }
+        Ok(true)
     }
 
     /// Tells the exit as soon as the box has closed the channel, even while output still waits for
@@ -360,17 +385,21 @@ impl Bridge {
         if self.closed {
             return Ok(());
         }
+        // Either may stand in the other's way, so neither waits for the other.
         if self.upward.in_flight {
             self.push(turn)?;
-            if self.upward.in_flight {
-                return Ok(());
-            }
+        }
+        let unstuck = !self.abandoned || self.is_unstuck(turn)?;
+        if self.upward.in_flight || !unstuck {
+            return Ok(());
         }
         if !self.upward.eof_sent && !self.send_eof(turn)? {
             return Ok(());
         }
         match self.channel.close() {
-            Err(error) if super::link::would_block(&error) => turn.blocked(),
+            Err(error) if super::link::would_block(&error) => {
+                turn.blocked();
+            }
             Err(error) if super::link::is_fatal(&error) => return Err(Lost::from(error)),
             _ => self.closed = true,
         }

@@ -71,6 +71,8 @@ pub(super) struct Downward {
     /// The user has dropped the stream: what still comes is thrown away.
     pub(super) deaf: bool,
     pub(super) done: bool,
+    /// When it was last read, a packet was half sent; it may be this stream's own.
+    pub(super) stuck: bool,
 }
 
 impl Downward {
@@ -83,6 +85,7 @@ impl Downward {
             ended: false,
             deaf: false,
             done: false,
+            stuck: false,
         }
     }
 }

@@ -62,10 +62,10 @@ pub(super) struct Turn<'a> {
     /// The socket was just found writable, and nothing was sent since.
     pub(super) room: bool,
     pub(super) want_write: bool,
-    /// Whether a new packet may be begun. While one is half sent libssh2 takes no other, so whoever always has
-    /// another piece would keep everybody else from ever sending.
+    /// Whether another piece of a stream may be begun. While a packet is half sent libssh2 takes no other, so whoever
+    /// always has another piece would keep everybody else from ever sending.
     pub(super) may_begin: bool,
-    /// Who was just asked has a packet that did not go out.
+    /// Who was just asked wanted to send, or asked while a packet was half sent: libssh2 does not tell these apart.
     pub(super) waits: bool,
     /// Somebody tried to read, and will again once there is something. Where everybody waits for
     /// their users, what arrives must wait in the socket, or it would wake this thread in vain.
@@ -74,17 +74,20 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// To be called right after libssh2 said "would block": a later call overwrites the direction.
-    pub(super) fn blocked(&mut self) {
+    /// To be called right after libssh2 said "would block": a later call overwrites the direction. True: a packet is
+    /// half sent.
+    pub(super) fn blocked(&mut self) -> bool {
         self.want_read = true;
-        if matches!(
+        let half_sent = matches!(
             self.session.block_directions(),
             BlockDirections::Outbound | BlockDirections::Both
-        ) {
+        );
+        if half_sent {
             self.want_write = true;
             self.waits = true;
             self.room = false;
         }
+        half_sent
     }
 
     /// Whether a small packet surely goes out whole; if not, the next wait is for that.
