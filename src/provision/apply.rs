@@ -31,6 +31,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 const RECONNECTING: Duration = Duration::from_secs(120);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often images are pulled, each time over another link, before that is called a failure.
+const PULLS: usize = 10;
 
 /// What became of each step, and what the person should know.
 #[derive(Debug, Default)]
@@ -255,6 +257,48 @@ impl Followed<'_> {
     }
 }
 
+/// Docker ends a pull whose client is gone, and keeps the layers that are whole: another one goes on with those.
+async fn pull_over_any_link(
+    target: &dyn Target,
+    transport: &mut Arc<dyn Transport>,
+    images: &[String],
+    step: &str,
+    events: &Events,
+) -> Result<()> {
+    for _ in 1..PULLS {
+        let pulled = pull::images(transport.clone(), images, step, events).await;
+        if pulled.is_ok() || !is_lost(transport.as_ref()).await {
+            return pulled;
+        }
+        events.warning(
+            "The link to the box is lost; it is opened again, and the images are pulled on",
+        );
+        *transport = open_again(target).await?;
+    }
+    pull::images(transport.clone(), images, step, events).await
+}
+
+/// Whether nothing can be asked over this link any more.
+async fn is_lost(transport: &dyn Transport) -> bool {
+    let asked = tokio::time::timeout(SILENCE, transport.exec("true")).await;
+    !matches!(asked, Ok(Ok(_)))
+}
+
+/// Connects to a box whose link was lost, as often as there is time for.
+async fn open_again(target: &dyn Target) -> Result<Arc<dyn Transport>> {
+    let until = Instant::now() + RECONNECTING;
+    loop {
+        let connected = target.connect().await;
+        let is_over = until.saturating_duration_since(Instant::now()) < PAUSE;
+        match connected {
+            Err(error) if error.kind == ErrorKind::Unreachable && !is_over => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
 /// Writes to the box. Where it takes nothing any more, what is read from it shows the same soon enough.
 async fn tell(stdin: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) {
     let _ = tokio::time::timeout(SILENCE, stdin.write_all(bytes)).await;
@@ -278,9 +322,11 @@ impl Complaint {
     }
 }
 
-/// Pulls the images of every step that is a pull. Needs a login that has the group docker.
+/// Pulls the images of every step that is a pull. Needs a login that has the group docker. A link that is lost is
+/// opened again, and stands in `transport` then.
 pub async fn pulls(
-    transport: &Arc<dyn Transport>,
+    target: &dyn Target,
+    transport: &mut Arc<dyn Transport>,
     steps: &[Step],
     events: &Events,
     applied: &mut Applied,
@@ -294,7 +340,7 @@ pub async fn pulls(
         events.emit(Event::StepStarted {
             step: title.clone(),
         });
-        *status = match pull::images(transport.clone(), images, title, events).await {
+        *status = match pull_over_any_link(target, transport, images, title, events).await {
             Ok(()) => {
                 events.emit(Event::StepFinished {
                     step: title.clone(),

@@ -239,7 +239,7 @@ async fn apply(
     let events = wishes.events;
     let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
-    let transport = target.connect().await.map_err(|error| {
+    let mut transport = target.connect().await.map_err(|error| {
         let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
         let made = applied.statuses.iter().filter(done).count();
         let all = applied.statuses.len();
@@ -255,7 +255,7 @@ async fn apply(
         step.is_essential && matches!(status, ChangeStatus::Failed(_))
     };
     if !applied.waited && !plans.steps.iter().zip(&applied.statuses).any(failed) {
-        apply::pulls(&transport, &plans.steps, events, &mut applied).await;
+        apply::pulls(target, &mut transport, &plans.steps, events, &mut applied).await;
     }
     Ok((applied, transport))
 }

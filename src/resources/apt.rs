@@ -43,19 +43,23 @@ const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg 
 fi
 "#;
 
-/// Stands while packages are written without a sync each: its first line is the boot of the box in which that was.
+/// Stands while packages are written without a sync each: its first line is the boot of the box in which that was,
+/// the others name files that stand no longer than it.
 ///
 /// A process that is killed loses nothing that it wrote, a box that loses its power may. So the mark is on the
 /// disk before the first of these writes, and goes when all of them are.
 pub const UNSYNCED: &str = "/var/lib/dwenv/unsynced";
 
-/// `quickly` for an apt whose dpkg does not sync each file, and `settle` for what is left of one that was cut.
-const QUICKLY: &str = r#"boot() { read -r boot </proc/sys/kernel/random/boot_id; }
-quickly() {
+/// `begin_unsynced` and `end_unsynced` around what need not sync each file, and `settle` for what is left where that was
+/// cut.
+const UNSYNCED_WRITES: &str = r#"boot() { read -r boot </proc/sys/kernel/random/boot_id; }
+begin_unsynced() {
   boot; mkdir -p "${unsynced%/*}"
-  echo "$boot" >"$unsynced.part"
+  printf '%s\n' "$boot" "$@" >"$unsynced.part"
   sync "$unsynced.part"; mv -f "$unsynced.part" "$unsynced"; sync "${unsynced%/*}"
-  apt -o Dpkg::Options::=--force-unsafe-io "$@"
+}
+end_unsynced() {
+  sed 1d "$unsynced" | while read -r file; do rm -f "$file"; done
   sync; rm -f "$unsynced"
 }
 # A cluster that was being made is made once more, unless somebody has put something into it: PostgreSQL numbers
@@ -102,7 +106,7 @@ settle() {
   fi
   finish
   make_cleared
-  sync; rm -f "$unsynced"
+  end_unsynced
 }
 "#;
 
@@ -121,7 +125,7 @@ fi
 /// What the scripts here are made of.
 fn means() -> String {
     let unsynced = quote::sh(UNSYNCED);
-    format!("unsynced={unsynced}\n{APT}finish() {{\n{FINISH}}}\n{QUICKLY}")
+    format!("unsynced={unsynced}\n{APT}finish() {{\n{FINISH}}}\n{UNSYNCED_WRITES}")
 }
 
 /// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
@@ -133,7 +137,7 @@ pub fn install_script(install: &Install) -> String {
     let quoted = |name: &String| quote::sh(name);
     let names: Vec<String> = install.packages.iter().map(quoted).collect();
     let names = names.join(" ");
-    let settings = settings(install);
+    let settings = begin_with_settings(install);
     let cluster = match install.packages.contains(releases::POSTGRES) {
         true => CLUSTER,
         false => "",
@@ -141,9 +145,10 @@ pub fn install_script(install: &Install) -> String {
     format!(
         r#"{means}settle
 finish
-{settings}patiently apt update
-quickly install {names}
-{cluster}"#,
+patiently apt update
+{settings}apt -o Dpkg::Options::=--force-unsafe-io install {names}
+{cluster}end_unsynced
+"#,
         means = means(),
     )
 }
@@ -161,10 +166,10 @@ fi
     )
 }
 
-/// Puts the settings in place, and has them gone however the script ends.
-fn settings(install: &Install) -> String {
+/// Marks that what follows is not synced, puts the settings in place, and has them gone however the script ends.
+fn begin_with_settings(install: &Install) -> String {
     if install.settings.is_empty() {
-        return String::new();
+        return "begin_unsynced\n".to_owned();
     }
     let paths: Vec<String> = install
         .settings
@@ -172,7 +177,7 @@ fn settings(install: &Install) -> String {
         .map(|path| quote::sh(path))
         .collect();
     let mut script = format!(
-        "trap 'rm -f \"$@\"' EXIT\ntrap 'exit 1' HUP INT TERM\nset -- {}\n",
+        "set -- {}\nbegin_unsynced \"$@\"\ntrap 'rm -f \"$@\"' EXIT\ntrap 'exit 1' HUP INT TERM\n",
         paths.join(" ")
     );
     for (path, content) in &install.settings {

@@ -53,6 +53,10 @@ printf 'can%s\n' ary-of-a-run | sudo grep -rlFs -f - --devices=skip --exclude-di
   --exclude-dir=credentials / | sort
 "#;
 
+/// What stands in the box while its packages are written, seen from outside.
+const UNSYNCED: &str = "var/lib/dwenv/unsynced";
+const NEW_CLUSTER: &str = "etc/postgresql-common/createcluster.d/dwenv.conf";
+
 /// The steps of a plan after [`RESET`], by how the lines begin that say that they begin.
 const STEPS: &[&str] = &[
     "Add vagrant to the group docker",
@@ -111,6 +115,15 @@ fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
         it.provision().exit(0);
         assert_eq!(it.run(STATE), uncut, "killed at: {step}");
     }
+
+    // Nor is there a next one needed.
+    it.run(RESET);
+    let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+    run.await_said(STEPS[2]);
+    run.kill();
+    it.await_in_box("[ -z \"$(sudo cat /run/dwenv.lock)\" ]");
+    assert_eq!(it.run(STATE), uncut, "left alone");
+    it.provision().exit(0).says("Nothing to do");
 }
 
 #[test]
@@ -228,7 +241,9 @@ fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again(
     it.lab().cut_power();
     run.kill();
     let file = |path: &str| it.root().join(path);
-    assert!(file("var/lib/dwenv/unsynced").exists());
+    assert!(file(UNSYNCED).exists());
+    // How new clusters are made meanwhile; one that somebody makes later is to be synced.
+    assert!(file(NEW_CLUSTER).exists());
     // What a disk may make of it. The container's killed processes had written it all.
     for path in ["usr/bin/containerd", "usr/sbin/dockerd"] {
         let lost = std::fs::File::create(file(path)).expect("a file of a package");
@@ -243,13 +258,31 @@ fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again(
         .expect("the cause");
     it.up().exit(0).says("Ready for the workshop.");
     it.doctor().ready();
-    assert!(!file("var/lib/dwenv/unsynced").exists());
+    assert!(!file(UNSYNCED).exists());
+    assert!(!file(NEW_CLUSTER).exists());
     assert_eq!(
         it.run("sudo dpkg --verify docker.io containerd; sudo dpkg --audit"),
         ""
     );
     assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
     it.provision().exit(0).says("Nothing to do");
+    a_cluster_in_use_outlives_that(&it);
+}
+
+/// The same once attendees have stored something, and with a cluster that looks as if it was just made.
+fn a_cluster_in_use_outlives_that(it: &Workbox) {
+    let rows = it.post("A row of an attendee");
+    it.run("sudo apt-get -qq -y purge docker-compose docker-buildx >/dev/null 2>&1");
+    let run = it.start(&["up", "--yes", "--target", "sandbox"]);
+    it.await_in_box("[ -e /var/lib/dwenv/unsynced ] && pgrep -x dpkg >/dev/null");
+    it.run("sudo sh -c 'touch /var/lib/postgresql/*/main/PG_VERSION'");
+    it.lab().cut_power();
+    run.kill();
+    assert!(it.root().join(UNSYNCED).exists());
+    it.start_machine();
+    it.up().exit(0).says("Ready for the workshop.");
+    assert_eq!(it.rows(), rows);
+    assert!(!it.root().join(UNSYNCED).exists());
 }
 
 #[test]

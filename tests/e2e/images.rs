@@ -1,9 +1,10 @@
 //! Images, from a registry that is real.
 
-use dwenv::target::sandbox::Suite;
+use dwenv::target::sandbox::{Running, Suite};
 
 use serde_json::Value;
 
+use crate::cutter::Cutter;
 use crate::support::{said, timed};
 use crate::workbox::Workbox;
 
@@ -63,6 +64,12 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     ));
     assert_eq!(said, "hello");
 
+    it.run(&format!(
+        "docker rmi -f {place}/dw-hello:1 {place}/dw-hello >/dev/null"
+    ));
+    a_pull_outlives_its_link(&it, &registry);
+    it.doctor().ready();
+
     // A container at the server's port is called by its name.
     it.run(&format!(
         "sudo systemctl stop docker-workshop && docker run -d --name lunch -p 8080:80 {place}/dw-hello:1 \
@@ -98,6 +105,21 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     it.provision().exit(1).says("connection refused");
     it.declare("");
     it.doctor().ready();
+}
+
+/// The link is cut while the registry keeps the pull waiting.
+fn a_pull_outlives_its_link(it: &Workbox, registry: &Running) {
+    said(registry, "sudo systemctl kill -s STOP docker-registry");
+    let cutter = Cutter::before((it.address(), 22).into());
+    let target = format!("ssh://vagrant@127.0.0.1:{}", cutter.port);
+    let identity = it.machine().identity.display().to_string();
+    let link = ["--target", &target, "--identity", &identity];
+    let mut run = it.start(&[&["provision", "--yes"], &link[..]].concat());
+    run.await_said("Pull ");
+    cutter.cut();
+    run.await_said("The link to the box is lost");
+    said(registry, "sudo systemctl kill -s CONT docker-registry");
+    run.wait().exit(0).says("1 change made");
 }
 
 /// How much of the image was there was told while it came: never less than before, and all of it at the end.

@@ -73,10 +73,15 @@ pub fn there_and_back(it: &Workbox) {
     assert_eq!(links.len(), RUNS, "one link each");
     assert!(links.iter().min() <= Some(&ROUND_TRIPS), "{links:?}");
     // What it is told to skip is no reason to look closer.
-    over(&doctor)
-        .exit(0)
-        .says("handshakes 1, execs 1, tunnels 2");
-    assert_eq!(slow.round_trips().len(), RUNS + 1, "one link each");
+    for _ in 0..RUNS {
+        over(&doctor)
+            .exit(0)
+            .says("handshakes 1, execs 1, tunnels 2");
+    }
+    let links = slow.round_trips().split_off(RUNS);
+    println!("of doctor: {links:?}");
+    assert_eq!(links.len(), RUNS, "one link each");
+    assert!(links.iter().min() <= Some(&ROUND_TRIPS), "{links:?}");
 
     it.run("sudo gpasswd -d vagrant docker && sudo systemctl stop docker-workshop");
     over(&doctor).exit(1).says("[box.docker.group]");
