@@ -12,7 +12,7 @@ use super::probe::{Probe, Question};
 use super::program;
 use super::record::{Record, RecordStatus, Records};
 use super::sudo::Sudo;
-use super::{authors, docker, reach, services};
+use super::{authors, docker, reach, server, services};
 use crate::error::Result;
 use crate::target::Reach;
 use crate::transport::Transport;
@@ -24,7 +24,7 @@ pub const TOTAL_DEADLINE: Duration = Duration::from_secs(30);
 const REFUSED: &str = "sudo: a password is required, and the one that was given is wrong";
 
 /// Exit statuses of timeout(1) and sh that say why nothing was answered.
-const STATUS_TIMED_OUT: i32 = 124;
+pub(super) const STATUS_TIMED_OUT: i32 = 124;
 const STATUS_KILLED: i32 = 137;
 const STATUS_NOT_EXECUTABLE: i32 = 126;
 const STATUS_NOT_FOUND: i32 = 127;
@@ -147,7 +147,7 @@ async fn ask_shell(
     for (id, record) in &mut answers.records {
         let asked = probes.iter().find(|probe| probe.id == *id);
         if asked.is_some_and(|probe| matches!(probe.question, Question::Http { .. })) {
-            *record = services::http_record(std::mem::replace(record, Record::timed_out()));
+            *record = server::record(std::mem::replace(record, Record::timed_out()));
         }
     }
     let elevated = answers

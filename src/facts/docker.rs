@@ -47,15 +47,14 @@ pub struct Container {
     pub ports: Vec<u16>,
 }
 
-/// Docker's API, behind the box's socket, and what it says of itself.
+/// Docker's API, behind the box's socket.
 ///
 /// # Errors
 /// When the login user may not use the socket, or nobody listens there.
-pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<(Docker, SystemVersion)> {
+pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<Docker> {
     let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
     let greeting = async {
         let mut sender = http_client(tunnel).await?;
-        // Asked here and not by bollard, which keeps the answer to itself: another would cost a round trip.
         let version = docker_version(&mut sender, body_full(Bytes::new())).await?;
         Ok::<_, Error>((sender, version))
     };
@@ -82,7 +81,7 @@ pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<(Docker, Sy
     };
     let address = Some("http://docker");
     let docker = Docker::connect_with_custom_transport(send, address, DOCKER_TIMEOUT, &spoken);
-    Ok((docker.map_err(docker_error)?, version))
+    docker.map_err(docker_error)
 }
 
 fn never_answered() -> Error {

@@ -13,6 +13,7 @@ pub mod probe;
 pub mod program;
 pub mod reach;
 pub mod record;
+pub mod server;
 pub mod services;
 pub mod sudo;
 

@@ -55,27 +55,50 @@ fn broken(cause: impl std::fmt::Display) -> Error {
 
 /// The first answer in `said` and its length; none where it is not whole yet.
 fn take(said: &[u8]) -> Result<Option<(Response, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
-    let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(begins) = head.parse(said).map_err(broken)? else {
+    let Some(head) = head(said)? else {
         return Ok(None);
     };
-    let status = head.code.unwrap_or_default();
+    let rest = &said[head.length..];
+    let body = match head.announced {
+        _ if head.is_chunked => chunks(rest)?,
+        Some(length) => rest.get(..length).map(|body| (body.to_vec(), length)),
+        None => return Err(broken("it does not say how long it is")),
+    };
+    let status = head.status;
+    Ok(body.map(|(body, length)| (Response { status, body }, head.length + length)))
+}
+
+/// What stands before an answer's body.
+pub(super) struct Head {
+    pub(super) status: u16,
+    /// How many bytes it takes.
+    pub(super) length: usize,
+    /// How many bytes the body has, where that is said.
+    pub(super) announced: Option<usize>,
+    is_chunked: bool,
+}
+
+/// The head that `said` begins with; none where it is not whole yet.
+pub(super) fn head(said: &[u8]) -> Result<Option<Head>> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut read = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = read.parse(said).map_err(broken)? else {
+        return Ok(None);
+    };
     let header = |name: &str| {
-        let mut named = head.headers.iter();
-        let found = named.find(|header| header.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(found.value).ok().map(str::trim)
+        let mut headers = read.headers.iter();
+        let found = headers.find(|header| header.name.eq_ignore_ascii_case(name))?;
+        str::from_utf8(found.value).ok().map(str::trim)
     };
-    let rest = &said[begins..];
-    let body = match (header("Transfer-Encoding"), header("Content-Length")) {
-        (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(rest)?,
-        (None, Some(length)) => {
-            let length: usize = length.parse().map_err(broken)?;
-            rest.get(..length).map(|body| (body.to_vec(), length))
-        }
-        _ => return Err(broken("it does not say how long it is")),
-    };
-    Ok(body.map(|(body, length)| (Response { status, body }, begins + length)))
+    Ok(Some(Head {
+        status: read.code.unwrap_or_default(),
+        length,
+        announced: header("Content-Length")
+            .map(|length| length.parse().map_err(broken))
+            .transpose()?,
+        is_chunked: header("Transfer-Encoding")
+            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
+    }))
 }
 
 /// A body that comes in chunks, and how many bytes it took; none where it is not whole yet.

@@ -7,7 +7,7 @@
 use crate::quote;
 
 use super::probe::{Probe, Question};
-use super::services;
+use super::server;
 
 /// The records that the program itself makes: who logged in, whether it is root, and what was said on
 /// stderr by the login shell, sudo and the fragments.
@@ -184,7 +184,7 @@ fn probing_body(probes: &[Probe]) -> String {
         let fragment = match &probe.question {
             Question::Login(fragment) => quote::sh(fragment),
             Question::Http { port } => {
-                quote::sh(&services::http_fragment(*port, probe.deadline.as_secs()))
+                quote::sh(&server::fragment(*port, probe.deadline.as_secs()))
             }
             _ => continue,
         };

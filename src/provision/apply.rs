@@ -14,7 +14,7 @@ use super::script::{self, Manner, said};
 use super::teller::Teller;
 use super::{Target, pull};
 use crate::doctor::explain;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events, Failure};
 use crate::facts::collect;
 use crate::facts::converse::Questions;
@@ -234,26 +234,15 @@ impl Followed<'_> {
                 "The link to the box is lost; the box goes on alone while it is opened again",
             );
         }
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let connecting = tokio::time::timeout(left, target.connect());
-            let why = tokio::select! {
-                connected = connecting => match connected {
-                    Ok(Ok(transport)) => {
-                        self.transport = transport;
-                        return Ok(());
-                    }
-                    Ok(Err(error)) if error.kind != ErrorKind::Unreachable => return Err(error),
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => format!("it told nothing more for {} s", RECONNECTING.as_secs()),
-                },
-                () = self.hold.asked_again() => return Err(self.teller.left_alone("you stopped it")),
-            };
-            if until.saturating_duration_since(Instant::now()) < PAUSE {
-                return Err(self.teller.left_alone(&why));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        let opened = tokio::select! {
+            opened = open_again(target, until) => opened,
+            () = self.hold.asked_again() => return Err(self.teller.left_alone("you stopped it")),
+        };
+        self.transport = opened.map_err(|error| match error.kind {
+            ErrorKind::Unreachable => self.teller.left_alone(&error.to_string()),
+            _ => error,
+        })?;
+        Ok(())
     }
 }
 
@@ -273,7 +262,7 @@ async fn pull_over_any_link(
         events.warning(
             "The link to the box is lost; it is opened again, and the images are pulled on",
         );
-        *transport = open_again(target).await?;
+        *transport = open_again(target, Instant::now() + RECONNECTING).await?;
     }
     pull::images(transport.clone(), images, step, events).await
 }
@@ -284,11 +273,14 @@ async fn is_lost(transport: &dyn Transport) -> bool {
     !matches!(asked, Ok(Ok(_)))
 }
 
-/// Connects to a box whose link was lost, as often as there is time for.
-async fn open_again(target: &dyn Target) -> Result<Arc<dyn Transport>> {
-    let until = Instant::now() + RECONNECTING;
+/// Connects to a box whose link was lost, again and again until then.
+async fn open_again(target: &dyn Target, until: Instant) -> Result<Arc<dyn Transport>> {
     loop {
-        let connected = target.connect().await;
+        let connecting = tokio::time::timeout_at(until.into(), target.connect());
+        let connected = connecting.await.unwrap_or_else(|_| {
+            let told = format!("it told nothing more for {} s", RECONNECTING.as_secs());
+            Err(Error::new(ErrorKind::Unreachable, told))
+        });
         let is_over = until.saturating_duration_since(Instant::now()) < PAUSE;
         match connected {
             Err(error) if error.kind == ErrorKind::Unreachable && !is_over => {

@@ -26,7 +26,7 @@ pub async fn images(
     step: &str,
     events: &Events,
 ) -> Result<()> {
-    let (docker, _) = connect_docker(transport).await?;
+    let docker = connect_docker(transport).await?;
     for image in images {
         let options = CreateImageOptionsBuilder::default()
             .from_image(&as_listed(image))

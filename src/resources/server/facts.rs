@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::super::files;
 use super::declared;
-use crate::facts::services::Answer;
+use crate::facts::server::Answer;
 use crate::facts::{Fact, Observed, Probe, Question, RecordStatus, Records, Unobserved};
 use crate::quote;
 use crate::workshop::Workshop;

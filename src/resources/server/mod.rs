@@ -17,7 +17,7 @@ use super::releases;
 use super::system::Login;
 use super::units::Units;
 use super::{Check, Context, Judgement, Resource, State, observed};
-use crate::facts::services::Answer;
+use crate::facts::server::Answer;
 use crate::facts::{Fact, Facts, Probe};
 use crate::workshop::{Password, Workshop};
 use declared::FileDrift;

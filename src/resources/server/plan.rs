@@ -11,7 +11,7 @@ use super::Drift;
 use super::declared::{self, FileDrift};
 use super::facts::{Files, FoundFile, Http};
 use crate::facts::Facts;
-use crate::facts::services::Answer;
+use crate::facts::server::Answer;
 use crate::quote;
 use crate::workshop::{Password, Workshop};
 
