@@ -266,10 +266,13 @@ impl Workbox {
         (status.expect("a status"), body)
     }
 
-    /// Every file of the box that a change would leave a trace in: path, size, time, mode, owner.
+    /// Every file of the box that a change would leave a trace in: path, size, time, mode, owner. What the box
+    /// starts by itself, a Docker daemon for one, writes until it has started, so that is waited for.
     pub fn fingerprint(&self) -> Vec<String> {
         let listing = self.run(
-            "sudo find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp \
+            "timeout 90 systemctl is-system-running --wait >/dev/null; \
+             [ $? -ne 124 ] || { echo 'the box does not end its start' >&2; systemctl list-jobs >&2; exit 1; }; \
+             sudo find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp \
              -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd -o -path /dev \
              -o -path /var/lib/postgresql \\) -prune \
              -o -not -type d -printf '%p %s %T@ %m %u\\n'; sudo ls /run/lock /run/dwenv.lock 2>/dev/null; true",
