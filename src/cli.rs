@@ -225,7 +225,7 @@ pub enum Command {
     },
 }
 
-/// Which boxes of several, and how many at once.
+/// Which boxes of several, how many at once, and when to stop.
 #[derive(Args, Clone, Debug)]
 pub struct Several {
     /// Work on so many boxes at once
@@ -250,25 +250,7 @@ pub struct Several {
         hide_short_help = true
     )]
     pub limit: Option<Limit>,
-}
 
-impl Default for Several {
-    fn default() -> Self {
-        Self {
-            jobs: 16,
-            limit: None,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Limit {
-    Failed,
-}
-
-/// When a run over several boxes is broken off.
-#[derive(Args, Clone, Debug, Default)]
-pub struct MaxFail {
     /// Begin with no further box once so many have failed
     #[arg(
         long,
@@ -280,12 +262,25 @@ pub struct MaxFail {
     pub max_fail: Option<u16>,
 }
 
+impl Default for Several {
+    fn default() -> Self {
+        Self {
+            jobs: 16,
+            limit: None,
+            max_fail: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Limit {
+    Failed,
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Up {
     #[command(flatten)]
     pub several: Several,
-    #[command(flatten)]
-    pub max_fail: MaxFail,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -304,9 +299,6 @@ pub struct Provision {
 
     #[command(flatten)]
     pub several: Several,
-
-    #[command(flatten)]
-    pub max_fail: MaxFail,
 }
 
 /// How long a run waits for the box where nobody says it: one that was stopped needs a moment to let go.

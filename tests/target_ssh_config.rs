@@ -104,6 +104,19 @@ fn what_is_known_about_keys_is_read() {
 }
 
 #[test]
+fn another_way_to_log_in_is_remembered_by_its_name_and_place() {
+    let text = "Host a\n CertificateFile ~/.ssh/id-cert.pub\nHost b\n IdentityAgent SSH_AUTH_SOCK\n \
+        PKCS11Provider none\nHost *\n IdentityAgent ~/.vault/agent.sock\n";
+    let a = resolve(text, "a").unwrap();
+    assert_eq!(
+        a.unused,
+        ["`CertificateFile` (config:2)", "`IdentityAgent` (config:7)"]
+    );
+    assert!(!a.no_agent);
+    assert!(resolve(text, "b").unwrap().unused.is_empty());
+}
+
+#[test]
 fn included_files_speak_where_they_are_included() {
     let text = "Host lab\n  Include conf.d/*\n  User student\nHost *\n  Port 22\n";
     let lab = resolve(text, "lab").unwrap();
@@ -145,6 +158,8 @@ fn what_leads_elsewhere_is_refused_by_its_name_where_it_applies() {
         "CanonicalizeHostname yes",
         "KnownHostsCommand /bin/keys %H",
         "ProxyCommand nc a b",
+        "BindAddress 10.0.0.1",
+        "BindInterface eth1",
     ] {
         let error = resolve(line, "a").unwrap_err();
         let keyword = line.split(' ').next().unwrap();

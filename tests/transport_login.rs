@@ -150,18 +150,23 @@ async fn a_refused_login_lists_what_was_offered_and_why_each_failed() {
     let text = server.path("notes.txt");
     fs::write(&text, "no key").unwrap();
     let missing = server.path("missing");
-    let endpoint = server.endpoint_with(vec![
+    let mut endpoint = server.endpoint_with(vec![
         missing.clone(),
         text.clone(),
         stranger.with_extension("pub"),
         stranger.clone(),
         encrypted.clone(),
     ]);
+    endpoint.unused = vec!["`CertificateFile` (config:2)".to_owned()];
     let error = refusal(&endpoint).await;
     assert_eq!(error.kind, ErrorKind::Authentication);
     assert!(
         error.message.contains("refused the login of root"),
         "{error}"
+    );
+    assert!(
+        cause(&error).ends_with("; dwenv does not use `CertificateFile` (config:2)"),
+        "{error:?}"
     );
     for (file, why) in [
         (&missing, "does not exist"),

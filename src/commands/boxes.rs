@@ -16,6 +16,7 @@ use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, h
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
+use crate::resources::postgres::facts::Clusters;
 use crate::resources::reach::VagrantProgram;
 use crate::resources::system::{Connection, ConnectionFailure};
 use crate::resources::units::Units;
@@ -342,7 +343,9 @@ impl<'a> Remote<'a> {
         let until = self.until();
         let mut records =
             collect::over(transport.clone(), &self.probes, &ways, &self.sudo, until).await;
-        if matches!(Units::observe(&records), Ok(units) if units.are_settling()) {
+        let answers = |clusters: Clusters| clusters.server.is_some();
+        let postgres_answers = Clusters::observe(&records).is_ok_and(answers);
+        if Units::observe(&records).is_ok_and(|units| units.are_settling(postgres_answers)) {
             self.await_settled(transport.as_ref()).await;
             let again =
                 collect::over(transport, &self.probes, &ways, &self.sudo, self.until()).await;

@@ -18,8 +18,7 @@ use crate::workshop::{Secrets, Workshop};
 pub async fn run(environment: &Environment, options: &cli::Provision) -> Result<ExitCode> {
     let workshop = environment.workshop(Secrets::Read).await?;
     let targets = environment.several_targets(&workshop, Purpose::Use, &options.several)?;
-    let max_fail = options.max_fail.max_fail;
-    let mut room = Room::new(environment, &targets, &options.several, max_fail);
+    let mut room = Room::new(environment, &targets, &options.several);
     room.differences = options.diff;
     room.is_rehearsal = options.plan;
     let work = |target, turn| one(environment, &workshop, target, turn, options);

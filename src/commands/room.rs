@@ -76,14 +76,13 @@ impl<'a> Room<'a> {
         environment: &'a Environment,
         targets: &'a [Target],
         several: &cli::Several,
-        max_fail: Option<u16>,
     ) -> Self {
         Self {
             environment,
             targets,
             places: Semaphore::new(several.jobs.into()),
             jobs: several.jobs.into(),
-            max_fail,
+            max_fail: several.max_fail,
             failed: AtomicUsize::default(),
             is_part: several.limit.is_some(),
             differences: false,
@@ -175,14 +174,7 @@ impl<'a> Room<'a> {
                     .hint("Run the same with `--limit failed`"),
             );
         }
-        let failed = self.failed.load(Ordering::Relaxed);
-        if let Some(most) = self.max_fail.filter(|most| failed >= usize::from(*most)) {
-            let why =
-                format!("not tried: {failed} of the other boxes had failed (--max-fail {most})");
-            return Err(Error::new(ErrorKind::Interrupted, why)
-                .hint("Mend those, then run the same with `--limit failed`"));
-        }
-        Ok(())
+        goes_on(self.failed.load(Ordering::Relaxed), self.max_fail)
     }
 
     /// Asks when every box waits for the answer or needs none, and somebody does.
@@ -302,6 +294,19 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.settle();
     }
+}
+
+/// Whether another box is begun with after so many have failed.
+///
+/// # Errors
+/// With why that one is not tried.
+pub fn goes_on(failed: usize, max_fail: Option<u16>) -> Result<()> {
+    let Some(most) = max_fail.filter(|most| failed >= usize::from(*most)) else {
+        return Ok(());
+    };
+    let why = format!("not tried: {failed} of the other boxes had failed (--max-fail {most})");
+    Err(Error::new(ErrorKind::Interrupted, why)
+        .hint("Mend those, then run the same with `--limit failed`"))
 }
 
 /// From nothing to `most`, by chance.

@@ -159,6 +159,7 @@ mod tests {
             user: "anna".to_owned(),
             identities: vec![identity.into()],
             use_agent: false,
+            unused: Vec::new(),
             password: None,
             host_key: HostKeyPolicy::KnownHosts {
                 files: vec!["/k/a b".into(), "/k/c".into()],

@@ -21,12 +21,7 @@ pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCod
     {
         write_workshop(environment, &workshop).await?;
     }
-    let room = Room::new(
-        environment,
-        &targets,
-        &options.several,
-        options.max_fail.max_fail,
-    );
+    let room = Room::new(environment, &targets, &options.several);
     // Whatever makes boxes makes them one after the other.
     let starting = tokio::sync::Mutex::new(());
     let work = |target, turn| one(environment, &workshop, target, turn, &starting);
@@ -105,7 +100,6 @@ async fn one(
     let remote = Remote::find(environment, workshop, target).await;
     let options = cli::Provision {
         several: cli::Several::default(),
-        max_fail: cli::MaxFail::default(),
         plan: false,
         diff: false,
         wait_lock: cli::WAIT_LOCK,

@@ -10,16 +10,16 @@ apt() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
     -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
     -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
-    -o APT::Install-Recommends=false "$@" 3>&1 </dev/null
+    -o APT::Install-Recommends=false -o Acquire::Languages=none "$@" 3>&1 </dev/null
 }
 # Neither dpkg itself nor apt with its package lists waits for a lock. Both say which process holds it, and dpkg
-# not what that is called.
+# not what that is called. What they say is told as they say it, but for that.
 patiently() {
   tries=300
-  until said=$("$@" 2>&1); do
+  while said=$({ status=0; "$@" 2>&1 || status=$?; echo "status $status"; } | told); [ "${said##*status }" != 0 ]; do
     case $said in
       *"locked by another process"*|*"ould not get lock"*) ;;
-      *) echo "$said"; exit 1 ;;
+      *) exit 1 ;;
     esac
     tries=$((tries - 1)); [ $tries -gt 0 ] || { echo "$said"; exit 1; }
     holder=$(echo "$said" | sed -n 's/.*\(held by process\|with pid\) \([0-9]\{1,\}\).*/\2/p' | head -n 1)
@@ -30,6 +30,15 @@ patiently() {
     fi
     echo "waiting for $who to end"
     sleep 2
+  done
+} 4>&1
+told() {
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case $line in
+      "status "*|*"locked by another process"*|*"ould not get lock"*|*"emoving the lock file"*|"E: Unable to lock "*) ;;
+      *) printf '%s\n' "$line" >&4 ;;
+    esac
   done
 }
 "#;
@@ -110,6 +119,36 @@ settle() {
 }
 "#;
 
+/// Where Debian asks whether a package may start a service. What is there already is somebody's.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// The services that the workshop's packages start are asked for, and not waited for: they start while the other
+/// packages are set up. PostgreSQL's own start sleeps for two seconds after its server answers.
+const START_UNWAITED: &str = r#"start_unwaited() {
+  cat >"$policy.part" <<'END'
+#!/bin/sh
+case "$2 $1" in
+  "start containerd.service"|"start docker.service"|"start docker.socket"|"start postgresql"|"start postgresql.service")
+    if systemctl -q is-enabled "$1"; then systemctl --no-block start "$1"; fi
+    exit 101 ;;
+esac
+exit 104
+END
+  chmod 755 "$policy.part"
+  mv "$policy.part" "$policy"
+}
+# PostgreSQL's server is what the next step talks to. Where it does not start, that is told there.
+await_postgresql() {
+  tries=200
+  until [ -z "$(systemctl show --value -p Job 'postgresql@*.service' | tr -d '\n')" ] || [ $tries -le 0 ]; do
+    for socket in /run/postgresql/.s.PGSQL.*[0-9]; do
+      if /usr/lib/postgresql/*/bin/pg_isready -q -h /run/postgresql -p "${socket##*.}"; then return 0; fi
+    done
+    tries=$((tries - 1)); sleep 0.05
+  done
+}
+"#;
+
 /// Finishes the work of a dpkg that was interrupted, and installs nothing else.
 #[must_use]
 pub fn finish_script() -> String {
@@ -139,11 +178,11 @@ pub fn install_script(install: &Install) -> String {
     let names = names.join(" ");
     let settings = begin_with_settings(install);
     let cluster = match install.packages.contains(releases::POSTGRES) {
-        true => CLUSTER,
-        false => "",
+        true => format!("{CLUSTER}await_postgresql\n"),
+        false => String::new(),
     };
     format!(
-        r#"{means}settle
+        r#"{means}{START_UNWAITED}settle
 finish
 patiently apt update
 {settings}apt -o Dpkg::Options::=--force-unsafe-io install {names}
@@ -168,17 +207,17 @@ fi
 
 /// Marks that what follows is not synced, puts the settings in place, and has them gone however the script ends.
 fn begin_with_settings(install: &Install) -> String {
-    if install.settings.is_empty() {
-        return "begin_unsynced\n".to_owned();
-    }
     let paths: Vec<String> = install
         .settings
         .keys()
         .map(|path| quote::sh(path))
         .collect();
     let mut script = format!(
-        "set -- {}\nbegin_unsynced \"$@\"\ntrap 'rm -f \"$@\"' EXIT\ntrap 'exit 1' HUP INT TERM\n",
-        paths.join(" ")
+        "set -- {}\npolicy={}\n[ -e \"$policy\" ] || set -- \"$@\" \"$policy\"\n\
+         begin_unsynced \"$@\"\ntrap 'rm -f \"$@\"' EXIT\ntrap 'exit 1' HUP INT TERM\n\
+         [ -e \"$policy\" ] || start_unwaited\n",
+        paths.join(" "),
+        quote::sh(POLICY),
     );
     for (path, content) in &install.settings {
         let (path, content) = (quote::sh(path), quote::sh(content));

@@ -70,10 +70,15 @@ impl Units {
         self.0.get(name).cloned().unwrap_or_default()
     }
 
-    /// Whether what was seen is not how it will be: sshd answers before a box that boots is ready.
+    /// Whether what was seen is not how it will be: sshd answers before a box that boots is ready. A cluster of
+    /// PostgreSQL whose server answers has started, whatever its unit still waits for.
     #[must_use]
-    pub fn are_settling(&self) -> bool {
-        self.0.values().any(|unit| unit.has_job)
+    pub fn are_settling(&self, postgres_answers: bool) -> bool {
+        let has_started = |name: &str, unit: &Unit| {
+            postgres_answers && name.starts_with("postgresql@") && unit.active == "activating"
+        };
+        let mut units = self.0.iter();
+        units.any(|(name, unit)| unit.has_job && !has_started(name, unit))
     }
 
     /// A script that ends when systemd has done what it was about to do, and the server, if it then runs,
@@ -193,11 +198,17 @@ mod tests {
     #[test]
     fn a_unit_with_a_job_is_not_yet_what_it_will_be() {
         let booting = "Id=docker.service\nActiveState=inactive\nJob=562\n\nId=postgresql.service\nActiveState=active\nJob=";
-        assert!(units(booting).are_settling());
+        assert!(units(booting).are_settling(false));
         let settled = "Id=docker.service\nActiveState=failed\nJob=\n\nId=postgresql.service\nActiveState=active";
-        assert!(!units(settled).are_settling());
+        assert!(!units(settled).are_settling(false));
         assert_eq!(units(settled).get("docker.service").active, "failed");
+        let starting = "Id=postgresql@17-main.service\nActiveState=activating\nJob=563";
+        assert!(units(starting).are_settling(false));
+        assert!(!units(starting).are_settling(true), "it answers");
+        let stopping = "Id=postgresql@17-main.service\nActiveState=deactivating\nJob=564";
+        assert!(units(stopping).are_settling(true));
     }
+
     #[test]
     fn systemds_timestamps() {
         assert_eq!(microseconds("Thu 1970-01-01 00:00:00 UTC"), Some(0));

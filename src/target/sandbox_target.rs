@@ -91,6 +91,7 @@ mod linux {
                 user: running.spec.user,
                 identities: vec![running.identity],
                 use_agent: false,
+                unused: Vec::new(),
                 password: None,
                 host_key: HostKeyPolicy::Pinned {
                     machine_id: running.id,

@@ -198,6 +198,7 @@ fn endpoint(
         user,
         identities: identities(identity, given, settings, person)?,
         use_agent: !settings.identities_only && !settings.no_agent,
+        unused: settings.unused.clone(),
         password: None,
         host_key: HostKeyPolicy::KnownHosts {
             files: known_hosts(settings, person),

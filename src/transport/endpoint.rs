@@ -18,6 +18,8 @@ pub struct Endpoint {
     pub identities: Vec<PathBuf>,
     /// Whether the agent's identities are offered after the files.
     pub use_agent: bool,
+    /// What OpenSSH's configuration offers beside, and dwenv does not take: named where the login is refused.
+    pub unused: Vec<String>,
     /// Offered last, by the methods `password` and `keyboard-interactive`.
     pub password: Option<Secret>,
     pub host_key: HostKeyPolicy,

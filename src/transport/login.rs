@@ -243,10 +243,17 @@ impl Login<'_> {
 
     fn error(&self, message: String) -> Error {
         let error = Error::new(ErrorKind::Authentication, message);
-        if self.tried.is_empty() {
-            return error.because("there was no key, no agent and no password to offer");
+        let mut because = self.tried.clone();
+        if because.is_empty() {
+            because.push("there was no key, no agent and no password to offer".to_owned());
         }
-        error.because(self.tried.join("; "))
+        if !self.endpoint.unused.is_empty() {
+            because.push(format!(
+                "dwenv does not use {}",
+                self.endpoint.unused.join(", ")
+            ));
+        }
+        error.because(because.join("; "))
     }
 
     fn all_refused(&self) -> Error {

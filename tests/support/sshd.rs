@@ -227,6 +227,7 @@ impl Sshd {
             user: "root".to_owned(),
             identities,
             use_agent: false,
+            unused: Vec::new(),
             password: None,
             host_key: HostKeyPolicy::KnownHosts {
                 files: vec![self.path("known_hosts")],

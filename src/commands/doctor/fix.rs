@@ -10,6 +10,7 @@ use super::{told, worst, write_reports};
 use crate::cli;
 use crate::commands::boxes::Remote;
 use crate::commands::provision::owner;
+use crate::commands::room::goes_on;
 use crate::commands::{Environment, nobody_is_there};
 use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, stands_on};
 use crate::doctor::report::Report;
@@ -29,22 +30,31 @@ pub async fn run(
 ) -> Result<ExitCode> {
     // What was mended on one target is told, whatever comes of the next.
     let mut fixed = Vec::new();
+    let mut failed = 0;
     for target in targets {
-        let ended = one(environment, workshop, target, options).await;
+        let ended = match goes_on(failed, options.several.max_fail) {
+            Ok(()) => one(environment, workshop, target, options).await,
+            Err(error) => Err(error),
+        };
+        failed += usize::from(code(&ended) != ExitCode::Ready);
         fixed.push((target.to_string(), ended));
     }
     if let [(_, Err(error))] = &fixed[..] {
         return Err(error.clone());
     }
     environment.tell(|output| output.fixed(&fixed))?;
-    let code = worst(fixed.iter().map(|(_, ended)| match ended {
-        Ok(fixed) => fixed.after.exit_code(),
-        Err(error) => error.exit_code(),
-    }));
+    let code = worst(fixed.iter().map(|(_, ended)| code(ended)));
     let done = fixed.into_iter().filter_map(|(_, fixed)| fixed.ok());
     let reports: Vec<Report> = done.map(|fixed| fixed.after).collect();
     write_reports(environment, options, &reports)?;
     Ok(code)
+}
+
+fn code(ended: &Result<Fixed>) -> ExitCode {
+    match ended {
+        Ok(fixed) => fixed.after.exit_code(),
+        Err(error) => error.exit_code(),
+    }
 }
 
 async fn one(

@@ -5,18 +5,20 @@ mod look;
 mod offline;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Environment;
 use super::boxes::Remote;
 use super::room::{Ended, Room, Turn};
 use crate::cli;
-use crate::doctor::report::Report;
+use crate::doctor::report::{Finding, Report, Scope, Status};
 use crate::doctor::saved::Saved;
 use crate::doctor::select::Selection;
 use crate::doctor::share::shareable;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::output::to_file;
 use crate::resources::Context;
+use crate::resources::system::REACHED;
 use crate::target::{Purpose, Target};
 use crate::workshop::{Secrets, Workshop};
 use look::Looked;
@@ -47,16 +49,22 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
     if options.fix {
         return fix::run(environment, &workshop, &targets, options).await;
     }
-    let room = Room::new(environment, &targets, &options.several, None);
+    let room = Room::new(environment, &targets, &options.several);
     let work = async |target, turn: Turn<'_>| {
         let looked = look::until_ready(environment, &workshop, target, options).await;
         drop(turn);
         told(looked?, options)
     };
     let looked = room.each("doctor", work, ended).await;
+    let stopped = environment.interrupts.asked() > 0;
     let reports: Vec<Report> = looked
         .into_iter()
-        .map(|(_, report)| report)
+        .map(|(target, report)| match report {
+            Err(error) if error.kind == ErrorKind::Interrupted && !stopped => {
+                Ok(not_tried(&target, &error))
+            }
+            report => report,
+        })
         .collect::<Result<_>>()?;
     environment.tell(|output| output.doctor(&reports))?;
     write_reports(environment, options, &reports)?;
@@ -71,6 +79,22 @@ fn ended(report: &Result<Report>) -> Ended {
         },
         Err(error) => error.into(),
     }
+}
+
+/// The report on a box that nobody looked at, because too many others had failed.
+fn not_tried(target: &str, error: &Error) -> Report {
+    let finding = Finding {
+        id: REACHED.id.to_owned(),
+        title: REACHED.title.to_owned(),
+        scope: Scope::Box,
+        status: Status::Unknown,
+        summary: error.to_string(),
+        because: None,
+        remedy: None,
+        ignored: None,
+        duration: Duration::ZERO,
+    };
+    Report::new(target, vec![finding])
 }
 
 /// The report of one look, as it is told; what was seen is saved beside it.

@@ -283,7 +283,8 @@ sync "$hba.dwenv-new"
 mv "$hba.dwenv-new" "$hba"
 psql -c {set} </dev/null
 if [ "$(psql -c 'SHOW listen_addresses' </dev/null)" = {listen} ]; then
-  systemctl reload "$unit"
+  # A reload by systemd is lost on a unit that is still about to start.
+  psql -c 'SELECT pg_reload_conf()' </dev/null >/dev/null
 else
   systemctl restart "$unit"
 fi

@@ -2,7 +2,8 @@
 //!
 //! It reads `~/.ssh/config` and what `vagrant ssh-config` prints. Only what dwenv acts on is read. An option
 //! that would lead the connection elsewhere, and that dwenv cannot follow, is refused by its name when it
-//! applies to the host: a connection to the wrong machine is worse than none.
+//! applies to the host: a connection to the wrong machine is worse than none. Another way to log in is named
+//! where the login is refused.
 
 mod lines;
 pub(crate) mod pattern;
@@ -62,6 +63,8 @@ pub struct Settings {
     /// The line that says so, for messages.
     pub jump_place: String,
     pub connect_timeout: Option<Duration>,
+    /// Other ways to log in, which dwenv does not take, by their names and places.
+    pub unused: Vec<String>,
     /// Whether some line speaks of this host in particular, and not only of every host.
     pub named: bool,
 }

@@ -30,6 +30,10 @@ const HEEDED: &[&str] = &[
     "proxyjump",
     "proxycommand",
     "canonicalizehostname",
+    "bindaddress",
+    "bindinterface",
+    "certificatefile",
+    "pkcs11provider",
 ];
 
 /// Whether the lines that follow speak of the host.
@@ -58,6 +62,7 @@ struct Found {
     /// `ProxyJump` and `ProxyCommand` exclude one another: the first of either counts.
     proxy_seen: bool,
     proxy_jump: Option<(String, String)>,
+    unused: Vec<String>,
 }
 
 pub(super) struct Reader<'a> {
@@ -193,9 +198,16 @@ impl<'a> Reader<'a> {
                     .get_or_insert(values::yes_or_no(line)?);
             }
             "identityagent" => {
-                let none = values::one(line)?.eq_ignore_ascii_case("none");
+                let agent = values::one(line)?;
+                let none = agent.eq_ignore_ascii_case("none");
+                if found.no_agent.is_none() && !none && agent != "SSH_AUTH_SOCK" {
+                    found.unused.push(unused(line));
+                }
                 found.no_agent.get_or_insert(none);
             }
+            // Without these a login may be refused, and then they are named.
+            "certificatefile" | "pkcs11provider" if says(line, "none") => {}
+            "certificatefile" | "pkcs11provider" => found.unused.push(unused(line)),
             "userknownhostsfile" => {
                 found
                     .user_known_hosts
@@ -352,9 +364,15 @@ impl<'a> Reader<'a> {
             known_hosts_only: self.found.known_hosts_only.unwrap_or(false),
             host_key_alias: self.found.host_key_alias,
             connect_timeout: self.found.connect_timeout.flatten(),
+            unused: self.found.unused,
             named: self.named,
         })
     }
+}
+
+/// How a line is named that is passed over.
+fn unused(line: &Line) -> String {
+    format!("`{}` ({})", line.written, line.place)
 }
 
 /// Whether this is all that the line says.

@@ -292,6 +292,7 @@ impl Vagrant {
                 user: settings.user.unwrap_or_else(|| "vagrant".to_owned()),
                 identities: settings.identity_files.unwrap_or_default(),
                 use_agent: !settings.identities_only && !settings.no_agent,
+                unused: settings.unused,
                 password: None,
                 host_key: HostKeyPolicy::Pinned {
                     machine_id: entry.id.clone(),
