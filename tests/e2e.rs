@@ -9,6 +9,8 @@ mod debian_root;
 mod json_schema;
 #[path = "support/running.rs"]
 mod running;
+#[path = "support/seats.rs"]
+mod seats;
 #[path = "support/slow.rs"]
 mod slow;
 #[path = "support/stocked.rs"]

@@ -10,7 +10,7 @@ use crate::common::boxes::{assert_served, destroy, up, workshop};
 use crate::common::memory;
 use crate::common::times::{Times, shown};
 use crate::page::{Bound, Column, Page, Sides, Table};
-use crate::room;
+use crate::seats;
 use crate::slow::Slow;
 use crate::support::Lab;
 use crate::tools::{Seat, Tool, Worker};
@@ -88,7 +88,7 @@ pub fn main() {
             doctor(&machine, &worker, runs, &mut page);
         }
         if wishes.wants("room") || wishes.wants("memory") {
-            let machines = room::of_copies(&lab, &machine);
+            let machines = seats::of_copies(&lab, &machine, SEATS);
             let seats: Vec<Seat> = machines.iter().map(seat).collect();
             worker.prepare(&seats, &machines[0].identity);
             if wishes.wants("room") {

@@ -13,7 +13,8 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod page;
 #[cfg(target_os = "linux")]
-mod room;
+#[path = "../../tests/support/seats.rs"]
+mod seats;
 #[cfg(target_os = "linux")]
 #[path = "../../tests/support/slow.rs"]
 mod slow;

@@ -1,46 +1,43 @@
 //! Many boxes in one run: each for itself, and one summary in their order.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
 
 use dwenv::target::sandbox::Suite;
 use serde_json::Value;
 
+use crate::cutter::Cutter;
 use crate::json_schema;
+use crate::seats::of_copies;
 use crate::support::{run, said};
 use crate::workbox::Workbox;
 
-/// How many seats the room has; the last two are never well.
-const SEATS: u8 = 20;
+/// How many names the room has: a box that is slow, seventeen that are well, one whose disk is full, and one more
+/// name behind which nobody answers.
+const NAMES: usize = 20;
+const SEATS: u8 = 19;
 
-/// A room of bare machines. On the last of them no disk has room, and behind one more name nobody answers.
-fn room() -> Workbox {
-    let it = Workbox::declared(Suite::Trixie);
-    let seats = SEATS - 1;
-    std::thread::scope(|scope| {
-        for half in 0..2 {
-            let it = &it;
-            scope.spawn(move || {
-                for seat in (1..=seats).filter(|seat| seat % 2 == half) {
-                    let name = format!("seat-{seat:02}");
-                    it.lab().up(&it.lab().spec(&name, 10 + seat));
-                }
-            });
-        }
-    });
-    let full = it.lab().store.find(&format!("seat-{seats:02}"));
-    let Ok(Some(dwenv::target::sandbox::State::Running(full))) = full else {
-        panic!("the last seat does not run");
+/// A room of machines that nobody has provisioned, and the link to the slow one.
+fn room() -> (Workbox, Cutter) {
+    let it = Workbox::stocked(Suite::Trixie);
+    let seats = of_copies(it.lab(), &it.machine(), SEATS);
+    let [.., slow, full] = &seats[..] else {
+        panic!("{} seats", seats.len());
     };
     said(
-        &full,
-        "sudo mkdir /var/lib/docker; sudo mount -t tmpfs -o size=64M small /var/lib/docker",
+        full,
+        "sudo systemctl stop docker.socket docker && sudo mount -t tmpfs -o size=64M small /var/lib/docker",
     );
+    let link = Cutter::before((slow.spec.address, slow.port).into());
     it.declare(&format!(
-        "[room]\ntargets = [\"sandbox:seat-[01-{seats}]\", \"empty\"]\n\
+        "[room]\ntargets = [\"slow\", \"sandbox:seat-[01-17,19]\", \"empty\"]\n\
+         [target.slow]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\nidentity = \"{}\"\n\
          [target.empty]\nhost = \"{}\"\nuser = \"vagrant\"\n",
+        link.port,
+        slow.spec.user,
+        slow.identity.display(),
         it.lab().address(200)
     ));
-    it
+    (it, link)
 }
 
 /// The lines of the table, as `SYMBOL TARGET`.
@@ -59,9 +56,28 @@ fn table(told: &str) -> Vec<String> {
         .collect()
 }
 
+fn events(told: &str) -> Vec<Value> {
+    let lines = told.lines();
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// How each box of the events ended.
+fn ends(events: &[Value]) -> BTreeMap<String, u64> {
+    let ended = events
+        .iter()
+        .filter(|event| event["event"] == "box_finished");
+    let pair = |event: &Value| {
+        let target = event["target"].as_str()?.to_owned();
+        Some((target, event["exit_code"].as_u64()?))
+    };
+    ended.filter_map(pair).collect()
+}
+
 #[test]
-fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
-    let it = room();
+fn neither_a_dead_box_nor_a_full_or_a_slow_one_keeps_the_others_waiting() {
+    let (it, link) = room();
 
     // Nothing is touched without a yes, and each seat is told once.
     let plan = it.dwenv(&[
@@ -72,16 +88,14 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         "--timeout",
         "60s",
     ]);
-    plan.exit(3).says("7 changes to make on each of 18 targets");
-    let mut expected: Vec<String> = (1..SEATS)
-        .map(|seat| format!("\u{2192} sandbox:seat-{seat:02}"))
-        .collect();
-    expected[usize::from(SEATS) - 2] = "\u{2717} sandbox:seat-19".to_owned();
+    plan.exit(3).says("6 changes to make on each of 18 targets");
+    let mut expected = vec!["\u{2192} slow".to_owned()];
+    expected.extend((1..=17).map(|seat| format!("\u{2192} sandbox:seat-{seat:02}")));
+    expected.push("\u{2717} sandbox:seat-19".to_owned());
     expected.push("? empty".to_owned());
     assert_eq!(table(&plan.out), expected);
     let asked = it.dwenv(&["provision", "--target", "room", "--timeout", "60s"]);
     asked.exit(2).says("nobody is there to say yes");
-    let began = Instant::now();
     let doctor = it.dwenv(&[
         "doctor",
         "--target",
@@ -91,11 +105,10 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         "--timeout",
         "60s",
     ]);
-    println!("doctor of {SEATS} boxes took {:?}", began.elapsed());
     doctor.exit(1);
     let reports = doctor.json();
     let reports = reports["targets"].as_array().expect("reports");
-    assert_eq!(reports.len(), usize::from(SEATS));
+    assert_eq!(reports.len(), NAMES);
     let failed = |report: &Value| -> Vec<String> {
         let checks = report["checks"].as_array().expect("checks");
         let wrong = |check: &&Value| check["status"] == "fail" || check["status"] == "unknown";
@@ -108,60 +121,52 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
     assert_eq!(failed(&reports[18])[0], "box.disk");
     assert_eq!(failed(&reports[19]), ["box.ssh"]);
 
-    // Three seats, the full one and the empty one: events for a program, a log, and the summary.
+    // All at once: the slow one's link lets nothing through until every other box has ended.
+    link.hold();
     let log = it.folder().join("room.log").display().to_string();
-    let some = [
+    let mut run_ = it.start(&[
+        "provision",
+        "--yes",
+        "--format",
+        "ndjson",
+        "--log",
+        &log,
         "--target",
-        "sandbox:seat-[01-03,19]",
-        "--target",
-        "empty",
+        "room",
         "--timeout",
-        "60s",
-    ];
-    let run_ = [
-        &["provision", "--yes", "--format", "ndjson", "--log", &log],
-        &some[..],
-    ]
-    .concat();
-    let ran = it.dwenv(&run_);
+        "300s",
+    ]);
+    run_.await_that("ends with all but the slow box", |run| {
+        ends(&events(&run.told_so_far())).len() == NAMES - 1
+    });
+    assert!(!ends(&events(&run_.told_so_far())).contains_key("slow"));
+    link.release();
+    let ran = run_.wait();
     ran.exit(1);
     let schema: Value =
         serde_json::from_str(&it.dwenv(&["schema", "events"]).out).expect("a schema");
-    let lines: Vec<Value> = ran
-        .out
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let lines = events(&ran.out);
     for line in &lines {
         assert_eq!(json_schema::fault(&schema, line), None);
     }
-    let ended = |target: &str| {
-        let of_it = |line: &&Value| line["event"] == "box_finished" && line["target"] == target;
-        lines
-            .iter()
-            .find(of_it)
-            .unwrap_or_else(|| panic!("{target} never ended"))["exit_code"]
-            .clone()
-    };
+    assert_eq!(lines.len(), ran.out.lines().count());
     assert_eq!(lines[0]["event"], "run_started");
-    assert_eq!(lines[0]["targets"].as_array().map(Vec::len), Some(5));
+    assert_eq!(lines[0]["targets"].as_array().map(Vec::len), Some(NAMES));
     let last = lines.last().expect("lines");
     assert_eq!(last["event"], "result");
-    assert_eq!(
-        last["document"]["targets"].as_array().map(Vec::len),
-        Some(5)
-    );
-    for (target, code) in [
-        ("sandbox:seat-01", 0),
-        ("sandbox:seat-03", 0),
-        ("sandbox:seat-19", 1),
-        ("empty", 3),
-    ] {
-        assert_eq!(ended(target), code, "{target}");
+    let targets = last["document"]["targets"].as_array();
+    assert_eq!(targets.map(Vec::len), Some(NAMES));
+    for (target, code) in ends(&lines) {
+        let expected = match target.as_str() {
+            "sandbox:seat-19" => 1,
+            "empty" => 3,
+            _ => 0,
+        };
+        assert_eq!(code, expected, "{target}");
     }
     let logged = run("cat", &[&log]);
     for words in [
-        "sandbox:seat-02 done: Install ",
+        "sandbox:seat-02 done: Create the role ",
         "empty ends with 3 after ",
         " sandbox:seat-19 ends with 1 ",
     ] {
@@ -179,11 +184,11 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
     ]);
     again.exit(1);
     assert_eq!(table(&again.out), ["\u{2717} sandbox:seat-19", "? empty"]);
-    let well = it.dwenv(&["provision", "-v", "--target", "sandbox:seat-[01-03]"]);
-    well.exit(0).says("All 3 targets ended well.");
+    let well = it.dwenv(&["provision", "-v", "--target", "sandbox:seat-[01-17]"]);
+    well.exit(0).says("All 17 targets ended well.");
     assert_eq!(
         well.err.matches("handshakes 1, execs 1, tunnels").count(),
-        3
+        17
     );
 
     // The run is broken off where too many have failed.
@@ -217,4 +222,19 @@ fn one_dead_box_and_a_full_one_keep_nobody_waiting() {
         .exit(5)
         .says("not tried: 1 of the other boxes had failed (--max-fail 1)");
     assert_eq!(table(&broken.out).len(), 3);
+    let looked = it.dwenv(&[
+        "doctor",
+        "--jobs",
+        "1",
+        "--max-fail",
+        "1",
+        "--timeout",
+        "60s",
+        "--target",
+        "empty",
+        "--target",
+        "sandbox:seat-[04-05]",
+    ]);
+    looked.exit(3).says("not tried: 1 of the other boxes");
+    looked.says("? unknown  sandbox:seat-05  1 unknown   box.ssh");
 }

@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// Passes everything on to one address, until it is told to cut.
+/// Passes everything on to one address, until it is told to cut or to hold it back.
 pub struct Cutter {
     pub port: u16,
     links: Arc<Mutex<Vec<TcpStream>>>,
@@ -14,6 +14,26 @@ pub struct Cutter {
     budget: Arc<AtomicI64>,
     passed: Arc<AtomicI64>,
     ended: Arc<AtomicBool>,
+    held: Arc<Held>,
+}
+
+/// Whether what comes is held back.
+#[derive(Default)]
+struct Held {
+    is_held: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Held {
+    fn set(&self, is_held: bool) {
+        *self.is_held.lock().unwrap() = is_held;
+        self.changed.notify_all();
+    }
+
+    fn await_release(&self) {
+        let is_held = self.is_held.lock().unwrap();
+        drop(self.changed.wait_while(is_held, |is_held| *is_held));
+    }
 }
 
 impl Cutter {
@@ -25,7 +45,9 @@ impl Cutter {
             budget: Arc::new(AtomicI64::new(-1)),
             passed: Arc::default(),
             ended: Arc::default(),
+            held: Arc::default(),
         };
+        let held = cutter.held.clone();
         let (links, budget) = (cutter.links.clone(), cutter.budget.clone());
         let (passed, ended) = (cutter.passed.clone(), cutter.ended.clone());
         thread::spawn(move || {
@@ -43,7 +65,8 @@ impl Cutter {
                         continue;
                     };
                     let (links, budget, passed) = (links.clone(), budget.clone(), passed.clone());
-                    thread::spawn(move || pass(from, to, &links, &budget, &passed));
+                    let held = held.clone();
+                    thread::spawn(move || pass(from, to, &links, &budget, &passed, &held));
                 }
                 links.lock().unwrap().extend([near, far]);
             }
@@ -61,6 +84,16 @@ impl Cutter {
         self.budget.store(bytes, Ordering::SeqCst);
     }
 
+    /// Nothing goes through from now on, and nothing is lost.
+    pub fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// What was held back goes through.
+    pub fn release(&self) {
+        self.held.set(false);
+    }
+
     /// How many bytes went through, both ways.
     pub fn passed(&self) -> i64 {
         self.passed.load(Ordering::SeqCst)
@@ -70,6 +103,7 @@ impl Cutter {
 impl Drop for Cutter {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
+        self.release();
         self.cut();
         // Wakes the listener, so that it ends.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
@@ -89,9 +123,11 @@ fn pass(
     links: &Mutex<Vec<TcpStream>>,
     budget: &AtomicI64,
     passed: &AtomicI64,
+    held: &Held,
 ) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
+        held.await_release();
         let before = budget.load(Ordering::SeqCst);
         let mut through = count;
         if before >= 0 {

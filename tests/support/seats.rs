@@ -1,33 +1,32 @@
-//! A room of boxes that are ready: one was made so, the others are its copies.
+//! A room of boxes: copies of one.
 
 use std::fs;
 use std::path::Path;
 use std::thread;
 
+use dwenv::events::Events;
 use dwenv::target::sandbox::Running;
 
-use crate::common::boxes::{down, up};
 use crate::support::{Lab, run, said};
 
-/// How many boxes the room has.
-pub const SEATS: u8 = 20;
-
-/// Stops a machine that is ready and starts a room of copies of it.
-pub fn of_copies(lab: &Lab, ready: &Running) -> Vec<Running> {
+/// Stops a machine and starts so many copies of it: `seat-01` at the lab's address 11, and so on.
+pub fn of_copies(lab: &Lab, first: &Running, seats: u8) -> Vec<Running> {
     // What was downloaded need not be copied.
-    said(ready, "sudo apt-get clean");
-    down(lab, &ready.spec.name);
-    for seat in 1..=SEATS {
-        copy(lab, &ready.spec.name, &name(seat));
+    said(first, "sudo apt-get clean");
+    let first = &first.spec.name;
+    let stopped = lab.store.down(first, &Events::nowhere());
+    stopped.unwrap_or_else(|error| panic!("{first}: {error}"));
+    for seat in 1..=seats {
+        copy(lab, first, &name(seat));
     }
     let mut machines = thread::scope(|scope| {
         // As many at once as the machine has cores for.
         let halves: Vec<_> = (0..2)
             .map(|half| {
                 scope.spawn(move || {
-                    let seats = (1..=SEATS).filter(|seat| seat % 2 == half);
-                    let machines = seats.map(|seat| (seat, up(lab, &name(seat), 10 + seat)));
-                    machines.collect::<Vec<_>>()
+                    let seats = (1..=seats).filter(|seat| seat % 2 == half);
+                    let up = |seat| (seat, lab.up(&lab.spec(&name(seat), 10 + seat)));
+                    seats.map(up).collect::<Vec<_>>()
                 })
             })
             .collect();
