@@ -6,6 +6,7 @@
 
 use crate::quote;
 
+use super::collect::seconds_since_1970;
 use super::probe::{Probe, Question};
 use super::server;
 
@@ -20,6 +21,9 @@ pub const READY: &str = "ready";
 
 /// Comes where fragments ran into the deadline: those without a frame of their own.
 pub const OVERDUE: &str = "overdue";
+
+/// The variable of the program that holds what the laptop's clock said when it was made, in seconds since 1970.
+pub const LAPTOPS_TIME: &str = "laptops_time";
 
 /// Reads `$1` bytes of program from stdin and runs them.
 pub const LOADER: &str = r#"eval "$(head -c "$1")""#;
@@ -166,6 +170,7 @@ pub(super) fn is_fragment(probe: &Probe) -> bool {
 
 fn probing_body(probes: &[Probe]) -> String {
     let mut body = String::from("LC_ALL=C; export LC_ALL\nPATH=$PATH:/usr/sbin:/sbin\n");
+    body.push_str(&format!("{LAPTOPS_TIME}={}\n", seconds_since_1970()));
     body.push_str(FRAMES);
     // The pipe of the lock is made by a pipeline; its reader holds both ends, so it outlives the writer.
     body.push_str("echo | {\nexec 9<>/proc/self/fd/0 </dev/null\n");

@@ -4,12 +4,15 @@ use super::laptop;
 use super::system::{Drift, span};
 use super::{Context, Judgement, Plan, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
+use crate::facts::program::LAPTOPS_TIME;
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
 use crate::workshop::Workshop;
 
 /// Clocks this far apart, in seconds, break apt's and TLS's dates now and then, or always.
 const OFF: u64 = 60;
 const WRONG: u64 = 300;
+/// Nearer than this, by what the program was told, nobody will ask who sets the box's.
+const NEAR: u64 = OFF / 2;
 
 /// What systemd writes anew each time a time server has told it the time.
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
@@ -29,7 +32,7 @@ pub struct Clock {
     ntp: Ntp,
 }
 
-/// Whether time servers set the box's clock.
+/// Whether time servers set the box's clock, as far as that was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ntp {
     No,
@@ -72,16 +75,7 @@ impl Clock {
 
 impl Fact for Clock {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        // The time comes last: the laptop reads its own when the answer comes.
-        let fragment = format!(
-            r#"ntp=$(timeout 3 timedatectl show -p NTPSynchronized --value 2>/dev/null) || ntp=
-heard=
-[ "$ntp" != yes ] || [ ! -e {SYNCHRONISED} ] || heard=$(stat -c %Y {SYNCHRONISED})
-read -r up _ </proc/uptime
-now=$(date +%s)
-echo "$now ${{up%.*}} ${{ntp:-unknown}} ${{heard:+$((now - heard))}}""#
-        );
-        vec![Probe::new(Self::PROBE, Question::Login(fragment))]
+        vec![Probe::new(Self::PROBE, Question::Login(fragment()))]
     }
 
     fn observe(records: &Records) -> Observed<Self> {
@@ -110,6 +104,22 @@ echo "$now ${{up%.*}} ${{ntp:-unknown}} ${{heard:+$((now - heard))}}""#
             ntp,
         })
     }
+}
+
+/// The seconds since 1970, for how long the box runs, and who sets its clock.
+fn fragment() -> String {
+    // Who sets the clock matters only where it is off, and to ask that starts a service, which takes longer
+    // than all the rest. The time comes last: the laptop reads its own when the answer comes.
+    format!(
+        r#"now=$(date +%s); apart=$((now - {LAPTOPS_TIME})); ntp= heard=
+if [ "${{apart#-}}" -gt {NEAR} ]; then
+  ntp=$(timeout 3 timedatectl show -p NTPSynchronized --value 2>/dev/null) || ntp=
+  [ "$ntp" != yes ] || [ ! -e {SYNCHRONISED} ] || heard=$(stat -c %Y {SYNCHRONISED})
+fi
+read -r up _ </proc/uptime
+now=$(date +%s)
+echo "$now ${{up%.*}} ${{ntp:-unknown}} ${{heard:+$((now - heard))}}""#
+    )
 }
 
 pub fn diff(facts: &Facts) -> State<Drift> {
@@ -199,4 +209,37 @@ date -u -s "@$(({laptops} + passed))""#,
         ),
     )
     .unattended()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// What the fragment says where a program `timedatectl` says yes, and the laptop's clock said this.
+    fn said(laptops_time: u64) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("timedatectl");
+        std::fs::write(&program, "#!/bin/sh\necho yes\n").expect("a program");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        let script = format!(
+            "PATH={}:$PATH\n{LAPTOPS_TIME}={laptops_time}\n{}",
+            folder.path().display(),
+            fragment()
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output();
+        String::from_utf8(output.expect("sh").stdout).expect("text")
+    }
+
+    #[test]
+    fn who_sets_the_clock_is_asked_where_it_is_off() {
+        let now = crate::facts::collect::seconds_since_1970();
+        assert_eq!(said(now).split(' ').nth(2), Some("unknown"));
+        for off in [now - 100, now + 100] {
+            assert_eq!(said(off).split(' ').nth(2), Some("yes"));
+        }
+    }
 }
