@@ -48,14 +48,20 @@ pub const WRITTEN: &str = "/var/lib/dwenv/written";
 const PUT: &str = r#"umask 077
 check() {
   case $1 in
-    /etc/systemd/system/*.service)
+    /etc/systemd/system/*.service|/etc/systemd/system/*.service.d/*.conf)
       command -v systemd-analyze >/dev/null || return 0
-      unit=${1##*/}; folder=$(mktemp -d /run/dwenv-check.XXXXXX); cp "$2" "$folder/$unit"
+      file=${1#/etc/systemd/system/} unit=${file%%/*}; unit=${unit%.d}
+      folder=$(mktemp -d /run/dwenv-check.XXXXXX); mkdir "$folder/$unit.d"
+      # The unit that a drop-in is for; without it nothing is said of the drop-in.
+      for place in /lib/systemd/system /etc/systemd/system; do
+        [ ! -f "$place/$unit" ] || cp "$place/$unit" "$folder/$unit"
+      done
+      cp "$2" "$folder/$file"
       kinds=ignoring
       said=$(systemd-analyze verify --man=no "$folder/$unit" 2>&1) || kinds=
       said=$(echo "$said" | sed "s#$folder/##g"); rm -rf "$folder"
       echo "$said"
-      said=$(echo "$said" | grep -F "$unit" | grep -i "$kinds" | grep -v 'Unknown') || return 0
+      said=$(echo "$said" | grep -F "$file" | grep -i "$kinds" | grep -v 'Unknown') || return 0
       ;;
     /etc/docker/daemon.json)
       said=$(validate --config-file "$2") || true

@@ -3,8 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dwenv::target::sandbox::Suite;
+use serde_json::Value;
 
 use crate::cutter::Cutter;
+use crate::support::run;
+use crate::venue::Proxy;
 use crate::workbox::Workbox;
 
 /// What a box has of provision but its packages: taken away, so that a plan has six steps and takes seconds.
@@ -121,9 +124,105 @@ fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
     let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
     run.await_said(STEPS[2]);
     run.kill();
+    assert_eq!(it.run("sudo stat -c '%a %U' /run/dwenv"), "700 root");
     it.await_in_box("[ -z \"$(sudo cat /run/dwenv.lock)\" ]");
     assert_eq!(it.run(STATE), uncut, "left alone");
     it.provision().exit(0).says("Nothing to do");
+}
+
+/// What a network and a table that lacks a column leave in a box, in words that do not depend on when.
+const SETTINGS: &str = r#"
+cd /
+sudo find etc usr/local/share/ca-certificates -type f -not -name '*.orig-*' -exec sha256sum {} + | sort -k 2
+sudo find etc/apt etc/docker etc/dwenv etc/profile.d etc/systemd -printf '%p %m %u\n' | sort
+systemctl is-active docker postgresql docker-workshop
+docker info -f '{{range .RegistryConfig.Mirrors}}{{.}} {{end}}{{.HTTPProxy}}'
+sudo -u postgres psql -qAt -d dockerworkshop -c '\d call' -c 'SELECT id, payload FROM call ORDER BY id'
+sudo find / -xdev -name '*dwenv-new*'
+sudo cat /run/dwenv.lock
+"#;
+
+/// Takes a column away: a plan then mends the table.
+const LOSE_COLUMN: &str =
+    "cd /; sudo -u postgres psql -q -d dockerworkshop -c 'ALTER TABLE call DROP COLUMN created_at'";
+
+#[test]
+fn the_settings_of_a_network_come_and_go_as_a_whole_wherever_a_run_is_cut() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    it.run("sudo apt-get -qq update; sudo apt-get -qqy install ca-certificates >/dev/null 2>&1");
+    let host = it.lab().address(1);
+    let proxy = Proxy::start(host, "anna:word", Vec::new());
+    let (key, certificate) = (it.folder().join("ca.key"), it.folder().join("venue.crt"));
+    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
+    run(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=Made for a test",
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ],
+    );
+    let network = format!(
+        "[network]\nproxy = \"http://anna:word@{}\"\nno_proxy = [\"{host}\"]\n\
+         ca_certificates = [\"venue.crt\"]\napt_mirror = \"http://mirror.example\"\n\
+         registry_mirrors = [\"https://mirror.example\"]\n",
+        proxy.place()
+    );
+    let link = Link::to(&it);
+    let provision = |declared: &str| {
+        it.declare(declared);
+        it.run(LOSE_COLUMN);
+        it.provision().exit(0);
+        it.run(SETTINGS)
+    };
+    provision("");
+    let with = provision(&network);
+    let without = provision("");
+    assert_ne!(with, without);
+    let mut cuts = 0;
+    for (declared, expected, back) in [(&network[..], &with, ""), ("", &without, &network)] {
+        for step in 0.. {
+            provision(back);
+            it.declare(declared);
+            it.run(LOSE_COLUMN);
+            let steps = planned(&it);
+            let Some(step) = steps.get(step) else { break };
+            let mut run = it.start(&link.provision());
+            run.await_said(step);
+            link.cutter.cut();
+            run.wait().exit(0).says("The link to the box is lost");
+            assert_eq!(&it.run(SETTINGS), expected, "cut at: {step}");
+            cuts += 1;
+        }
+    }
+    assert!(cuts > 6, "{cuts} steps");
+}
+
+/// How the lines begin that say that the steps of the plan begin.
+fn planned(it: &Workbox) -> Vec<String> {
+    let plan = it.dwenv(&[
+        "provision",
+        "--plan",
+        "--format",
+        "json",
+        "--target",
+        "sandbox",
+    ]);
+    let plan = plan.json();
+    let changes = plan["changes"].as_array().expect("changes");
+    let title = |change: &Value| change["title"].as_str().expect("a title").to_owned();
+    let begins = |title: String| title.chars().take(40).collect();
+    changes.iter().map(title).map(begins).collect()
 }
 
 #[test]

@@ -215,6 +215,8 @@ impl Rig {
             "--format junit",
             "--format markdown",
             "--share",
+            "-q --log run.log",
+            "-v --target sandbox --log run.log",
             "--report junit:told.xml --report markdown:told.md",
         ] {
             self.dwenv(&format!("doctor {form}"));
@@ -321,6 +323,10 @@ fn no_secret_is_seen_anywhere_but_where_it_is_used() {
     rig.keep_files();
     rig.secret("proxy.secret", &address(&format!("{CANARY}-proxy")));
     rig.dwenv("provision --yes --format json");
+    rig.dwenv("provision --yes -q");
+    // A room: the other one has its own user.
+    rig.dwenv("provision --plan --diff -v --target sandbox --log run.log");
+    rig.keep_files();
 
     let seen = watch.end();
     for told in &rig.told {

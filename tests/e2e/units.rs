@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use dwenv::quote;
+use dwenv::resources::files::{BoxFile, write_script};
 use dwenv::target::sandbox::Suite;
 
 use crate::workbox::Workbox;
@@ -61,6 +63,47 @@ fn a_unit_that_systemd_would_not_take_is_not_put_in_place() {
     it.provision().exit(0);
     assert_eq!(it.run(&format!("grep -c OfTomorrow {UNIT}")), "1");
     it.doctor().ready();
+}
+
+#[test]
+fn a_drop_in_that_systemd_would_not_take_is_not_put_in_place_and_an_owed_restart_is_made() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let put = |name: &str, content: &str| {
+        let path = format!("/etc/systemd/system/{name}.d/of-the-test.conf");
+        let (script, stdin) = write_script(&[BoxFile {
+            path: path.clone(),
+            owner: "root".to_owned(),
+            mode: "644",
+            content: content.to_owned(),
+        }]);
+        let write = format!(
+            "printf %s {} | sudo sh -c {} 2>&1; echo \"status $?\"; ls {path} 2>&1 || true",
+            quote::sh(&stdin),
+            quote::sh(&format!("set -e\n{script}"))
+        );
+        (it.run(&write), path)
+    };
+    for unit in ["docker.service", "docker-workshop.service"] {
+        let (said, path) = put(unit, "[Service]\nRestart=sometimes\n");
+        let wrong = format!("{path} is left as it is, because the new one is wrong");
+        assert!(said.contains(&wrong) && said.contains("status 1"), "{said}");
+        assert!(said.contains(&format!("cannot access '{path}'")), "{said}");
+        let (said, path) = put(unit, "[Service]\nRestart=on-failure\n");
+        assert!(said.ends_with(&format!("status 0\n{path}")), "{said}");
+        it.run(&format!(
+            "sudo rm {path}; ! ls -d /run/dwenv-check* 2>/dev/null"
+        ));
+    }
+
+    // A run that ended between writing the server and starting it again: what runs is older than its files.
+    it.run("touch docker-workshop/server.py");
+    let pid = "systemctl show --value -p MainPID docker-workshop";
+    let before = it.run(pid);
+    it.doctor().fails("box.server.unit");
+    it.provision().exit(0);
+    assert_ne!(it.run(pid), before);
+    it.doctor().ready();
+    it.provision().exit(0).says("Nothing to do");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 
 use dwenv::target::sandbox::Suite;
 
-use crate::venue::{Proxy, Registry};
+use crate::venue::{Proxy, REGISTRY, Registry};
 use crate::workbox::Workbox;
 
 /// A word of the proxy's password; nothing may ever show it.
@@ -34,7 +34,10 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
     let mut it = Workbox::bare(Suite::Trixie);
     let host = it.lab().address(1);
     let registry = Registry::start(host, 5443, &it.lab().folder().join("registry"));
-    let proxy = Proxy::start(host, &format!("anna:{CANARY}@1"), aliases(&it));
+    let behind = format!("{REGISTRY}:5443");
+    let mut known = aliases(&it);
+    known.push((behind.clone(), registry.place.clone()));
+    let proxy = Proxy::start(host, &format!("anna:{CANARY}@1"), known);
     let sources = it.run("cat /etc/apt/sources.list");
 
     // No way out but the bridge; and settings of Docker's keeper.
@@ -120,7 +123,7 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
     let trusted = format!("grep -cF {line} /etc/ssl/certs/ca-certificates.crt || true");
     assert_eq!(it.run(&trusted), "1");
 
-    // An image from the mirror of Docker Hub; that one is asked without the proxy.
+    // An image from the mirror of Docker Hub, which is asked without the proxy, and one that only the proxy reaches.
     it.run(&format!(
         "set -e
         echo hello >hello; tar -c hello | docker import - {place}/library/dw-hello:1 >/dev/null
@@ -128,11 +131,12 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
         docker rmi -f {place}/library/dw-hello:1 >/dev/null",
         place = registry.place
     ));
-    let images = "[docker]\nimages = [\"dw-hello:1\"]\n";
+    let images = format!("[docker]\nimages = [\"dw-hello:1\", \"{behind}/library/dw-hello:1\"]\n");
     it.declare(&format!("{network}{images}"));
     it.doctor().fails("box.docker.images");
     it.provision().exit(0).says("Pull dw-hello:1");
     it.doctor().ready();
+    assert!(proxy.asked().contains(&format!("CONNECT {behind}")));
     assert_eq!(
         it.run("docker info -f '{{range .RegistryConfig.Mirrors}}{{.}} {{end}}'"),
         format!("https://{}/ https://keepers.example/", registry.place)
@@ -171,7 +175,7 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
     }
 
     // At home again: all of it goes, and nothing else does.
-    it.declare(images);
+    it.declare(&images);
     let seen = it.doctor();
     assert_eq!(seen.check("box.network.left").status, "warn");
     it.provision()

@@ -142,16 +142,16 @@ fn serve(client: TcpStream, manner: &Manner, asked: &Mutex<Vec<String>>) -> std:
         .lock()
         .expect("no poison")
         .push(format!("{method} {url}"));
-    if method == "CONNECT" {
-        let server = TcpStream::connect(url.as_str())?;
-        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-        return both_ways(reader, client, server);
-    }
     let alias = manner.aliases.iter().find_map(|(from, to)| {
         let rest = url.strip_prefix(from.as_str())?;
         Some(format!("{to}{rest}"))
     });
     let url = alias.unwrap_or_else(|| url.clone());
+    if method == "CONNECT" {
+        let server = TcpStream::connect(url.as_str())?;
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+        return both_ways(reader, client, server);
+    }
     let place = url.strip_prefix("http://").unwrap_or(&url);
     let (host, path) = place.split_once('/').unwrap_or((place, ""));
     let server = if host.contains(':') {
@@ -195,12 +195,15 @@ pub struct Registry {
     pub place: String,
 }
 
-/// Makes an authority, and a certificate of it for the address `$2`, in the folder `$1`.
+/// The registry's other name, which only a proxy knows.
+pub const REGISTRY: &str = "registry.example";
+
+/// Makes an authority, and a certificate of it for the address `$2` and the name `$3`, in the folder `$1`.
 const MAKE_CERTIFICATES: &str = r#"set -eu
 cd "$1"
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=Made for a test' -keyout ca.key -out ca.pem 2>/dev/null
 openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout server.key -out server.csr 2>/dev/null
-echo "subjectAltName=IP:$2" >extensions
+echo "subjectAltName=IP:$2,DNS:$3" >extensions
 openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.pem 2>/dev/null
 "#;
 
@@ -209,7 +212,10 @@ impl Registry {
         fs::create_dir_all(folder).expect("a folder");
         let name = folder.display().to_string();
         let host = address.to_string();
-        crate::support::run("sh", &["-c", MAKE_CERTIFICATES, "sh", &name, &host]);
+        crate::support::run(
+            "sh",
+            &["-c", MAKE_CERTIFICATES, "sh", &name, &host, REGISTRY],
+        );
         let config = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {name}/data}}}}\n\
              http: {{addr: \"{host}:{port}\", tls: {{certificate: {name}/server.pem, key: {name}/server.key}}}}\n"
