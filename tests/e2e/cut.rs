@@ -143,8 +143,7 @@ sudo cat /run/dwenv.lock
 "#;
 
 /// Takes a column away: a plan then mends the table.
-const LOSE_COLUMN: &str =
-    "cd /; sudo -u postgres psql -q -d dockerworkshop -c 'ALTER TABLE call DROP COLUMN created_at'";
+const LOSE_COLUMN: &str = "cd /; sudo -u postgres psql -q -d dockerworkshop -c 'ALTER TABLE call DROP COLUMN IF EXISTS created_at'";
 
 #[test]
 fn the_settings_of_a_network_come_and_go_as_a_whole_wherever_a_run_is_cut() {
