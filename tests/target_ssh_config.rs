@@ -114,6 +114,9 @@ fn another_way_to_log_in_is_remembered_by_its_name_and_place() {
     );
     assert!(!a.no_agent);
     assert!(resolve(text, "b").unwrap().unused.is_empty());
+    // Where only ssh could say whether it applies, it is no reason to refuse the host.
+    let unclear = "Match exec \"test\"\n CertificateFile ~/.ssh/id-cert.pub\n";
+    assert!(resolve(unclear, "a").unwrap().unused.is_empty());
 }
 
 #[test]

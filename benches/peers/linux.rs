@@ -17,9 +17,9 @@ use crate::tools::{Seat, Tool, Worker};
 
 /// Runs of each side, where one takes half a minute and a machine of its own.
 const FIRST_RUNS: usize = 3;
-/// Where all boxes of a room are worked on.
 /// How many boxes the room has.
 const SEATS: u8 = 20;
+/// Where all boxes of a room are worked on.
 const ROOM_RUNS: usize = 3;
 const RUNS: usize = 5;
 /// How often the quick sides run in each turn: what takes a fraction of a second varies more.

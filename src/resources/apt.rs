@@ -6,11 +6,14 @@ use crate::quote;
 
 /// `apt` that asks nothing, and `patiently` for what does not wait for a lock by itself.
 const APT: &str = r#"export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none
+# Translations are a fifth of the work with the lists. Where somebody has them they are kept.
+languages=
+ls /var/lib/apt/lists/*_i18n_Translation-* >/dev/null 2>&1 || languages="-o Acquire::Languages=none"
 apt() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -o Acquire::http::Timeout=30 \
     -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
     -o Dpkg::Options::=--force-confold -o APT::Status-Fd=3 -o APT::Update::Error-Mode=any \
-    -o APT::Install-Recommends=false -o Acquire::Languages=none "$@" 3>&1 </dev/null
+    -o APT::Install-Recommends=false $languages "$@" 3>&1 </dev/null
 }
 # Neither dpkg itself nor apt with its package lists waits for a lock. Both say which process holds it, and dpkg
 # not what that is called. What they say is told as they say it, but for that.
@@ -101,6 +104,8 @@ make_cleared() {
 }
 settle() {
   [ -e "$unsynced" ] || return 0
+  # What is started from here on is waited for.
+  for file in "$policy" "$policy.part"; do ! grep -qxF "$file" "$unsynced" || rm -f "$file"; done
   boot; read -r cut <"$unsynced" || cut=
   lost=; [ "$cut" = "$boot" ] || lost=1
   clear_half_made
@@ -128,9 +133,10 @@ const START_UNWAITED: &str = r#"start_unwaited() {
   cat >"$policy.part" <<'END'
 #!/bin/sh
 case "$2 $1" in
+  # What is asked in brackets does not happen where nobody is there to be asked.
+  "("*) exit 101 ;;
   "start containerd.service"|"start docker.service"|"start docker.socket"|"start postgresql"|"start postgresql.service")
-    if systemctl -q is-enabled "$1"; then systemctl --no-block start "$1"; fi
-    exit 101 ;;
+    if systemctl -q is-enabled "$1"; then systemctl --no-block start "$1"; exit 101; fi ;;
 esac
 exit 104
 END
@@ -139,10 +145,11 @@ END
 }
 # PostgreSQL's server is what the next step talks to. Where it does not start, that is told there.
 await_postgresql() {
-  tries=200
+  tries=1200
+  for ready in /usr/lib/postgresql/*/bin/pg_isready; do :; done
   until [ -z "$(systemctl show --value -p Job 'postgresql@*.service' | tr -d '\n')" ] || [ $tries -le 0 ]; do
     for socket in /run/postgresql/.s.PGSQL.*[0-9]; do
-      if /usr/lib/postgresql/*/bin/pg_isready -q -h /run/postgresql -p "${socket##*.}"; then return 0; fi
+      if "$ready" -q -h /run/postgresql -p "${socket##*.}"; then return 0; fi
     done
     tries=$((tries - 1)); sleep 0.05
   done
@@ -163,8 +170,8 @@ fi
 
 /// What the scripts here are made of.
 fn means() -> String {
-    let unsynced = quote::sh(UNSYNCED);
-    format!("unsynced={unsynced}\n{APT}finish() {{\n{FINISH}}}\n{UNSYNCED_WRITES}")
+    let (unsynced, policy) = (quote::sh(UNSYNCED), quote::sh(POLICY));
+    format!("unsynced={unsynced}\npolicy={policy}\n{APT}finish() {{\n{FINISH}}}\n{UNSYNCED_WRITES}")
 }
 
 /// Installs packages: repairs an interrupted dpkg first, waits for apt's locks, and retries downloads. apt
@@ -213,11 +220,10 @@ fn begin_with_settings(install: &Install) -> String {
         .map(|path| quote::sh(path))
         .collect();
     let mut script = format!(
-        "set -- {}\npolicy={}\n[ -e \"$policy\" ] || set -- \"$@\" \"$policy\"\n\
+        "set -- {}\n[ -e \"$policy\" ] || set -- \"$@\" \"$policy\" \"$policy.part\"\n\
          begin_unsynced \"$@\"\ntrap 'rm -f \"$@\"' EXIT\ntrap 'exit 1' HUP INT TERM\n\
          [ -e \"$policy\" ] || start_unwaited\n",
         paths.join(" "),
-        quote::sh(POLICY),
     );
     for (path, content) in &install.settings {
         let (path, content) = (quote::sh(path), quote::sh(content));

@@ -4,7 +4,7 @@ use super::laptop;
 use super::system::{Drift, span};
 use super::{Context, Judgement, Plan, State, observed};
 use crate::doctor::report::{By, Remedy, Status};
-use crate::facts::program::LAPTOPS_TIME;
+use crate::facts::program::{ELEVATED, LAPTOPS_TIME, Rights};
 use crate::facts::{Fact, Facts, Observed, Probe, Question, Records, Unobserved};
 use crate::workshop::Workshop;
 
@@ -109,16 +109,18 @@ impl Fact for Clock {
 /// The seconds since 1970, for how long the box runs, and who sets its clock.
 fn fragment() -> String {
     // Who sets the clock matters only where it is off, and to ask that starts a service, which takes longer
-    // than all the rest. The time comes last: the laptop reads its own when the answer comes.
+    // than all the rest. What the program was told is too old once somebody has typed a password. The time comes
+    // last: the laptop reads its own when the answer comes.
     format!(
         r#"now=$(date +%s); apart=$((now - {LAPTOPS_TIME})); ntp= heard=
-if [ "${{apart#-}}" -gt {NEAR} ]; then
+if [ "${ELEVATED}" = {by_password} ] || [ "${{apart#-}}" -gt {NEAR} ]; then
   ntp=$(timeout 3 timedatectl show -p NTPSynchronized --value 2>/dev/null) || ntp=
   [ "$ntp" != yes ] || [ ! -e {SYNCHRONISED} ] || heard=$(stat -c %Y {SYNCHRONISED})
 fi
 read -r up _ </proc/uptime
 now=$(date +%s)
-echo "$now ${{up%.*}} ${{ntp:-unknown}} ${{heard:+$((now - heard))}}""#
+echo "$now ${{up%.*}} ${{ntp:-unknown}} ${{heard:+$((now - heard))}}""#,
+        by_password = Rights::BY_PASSWORD,
     )
 }
 

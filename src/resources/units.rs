@@ -75,7 +75,10 @@ impl Units {
     #[must_use]
     pub fn are_settling(&self, postgres_answers: bool) -> bool {
         let has_started = |name: &str, unit: &Unit| {
-            postgres_answers && name.starts_with("postgresql@") && unit.active == "activating"
+            let is_last = name.starts_with("postgresql@") && unit.active == "activating"
+                // It starts after all clusters, also where it is there already.
+                || name == "postgresql.service" && unit.is_running();
+            postgres_answers && is_last
         };
         let mut units = self.0.iter();
         units.any(|(name, unit)| unit.has_job && !has_started(name, unit))
@@ -202,7 +205,8 @@ mod tests {
         let settled = "Id=docker.service\nActiveState=failed\nJob=\n\nId=postgresql.service\nActiveState=active";
         assert!(!units(settled).are_settling(false));
         assert_eq!(units(settled).get("docker.service").active, "failed");
-        let starting = "Id=postgresql@17-main.service\nActiveState=activating\nJob=563";
+        let starting = "Id=postgresql.service\nActiveState=active\nJob=562\n\n\
+            Id=postgresql@17-main.service\nActiveState=activating\nJob=563";
         assert!(units(starting).are_settling(false));
         assert!(!units(starting).are_settling(true), "it answers");
         let stopping = "Id=postgresql@17-main.service\nActiveState=deactivating\nJob=564";

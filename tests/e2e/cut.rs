@@ -58,6 +58,7 @@ printf 'can%s\n' ary-of-a-run | sudo grep -rlFs -f - --devices=skip --exclude-di
 
 /// What stands in the box while its packages are written, seen from outside.
 const UNSYNCED: &str = "var/lib/dwenv/unsynced";
+const POLICY: &str = "usr/sbin/policy-rc.d";
 const NEW_CLUSTER: &str = "etc/postgresql-common/createcluster.d/dwenv.conf";
 
 /// The steps of a plan after [`RESET`], by how the lines begin that say that they begin.
@@ -334,14 +335,14 @@ fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again(
     let run = it.start(&["up", "--yes", "--target", "sandbox"]);
     let cluster = "/var/lib/postgresql/*/main/PG_VERSION";
     it.await_in_box(&format!(
-        "sudo sh -c 'test -s {cluster}' && pgrep -x dpkg >/dev/null"
+        "sudo sh -c 'test -s {cluster}' && sudo pkill -STOP -x dpkg"
     ));
     it.lab().cut_power();
     run.kill();
     let file = |path: &str| it.root().join(path);
     assert!(file(UNSYNCED).exists());
     // How new clusters are made meanwhile; one that somebody makes later is to be synced.
-    assert!(file(NEW_CLUSTER).exists());
+    assert!(file(NEW_CLUSTER).exists() && file(POLICY).exists());
     // What a disk may make of it. The container's killed processes had written it all.
     for path in ["usr/bin/containerd", "usr/sbin/dockerd"] {
         let lost = std::fs::File::create(file(path)).expect("a file of a package");
@@ -357,7 +358,7 @@ fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again(
     it.up().exit(0).says("Ready for the workshop.");
     it.doctor().ready();
     assert!(!file(UNSYNCED).exists());
-    assert!(!file(NEW_CLUSTER).exists());
+    assert!(!file(NEW_CLUSTER).exists() && !file(POLICY).exists());
     assert_eq!(
         it.run("sudo dpkg --verify docker.io containerd; sudo dpkg --audit"),
         ""
@@ -371,8 +372,12 @@ fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again(
 fn a_cluster_in_use_outlives_that(it: &Workbox) {
     let rows = it.post("A row of an attendee");
     it.run("sudo apt-get -qq -y purge docker-compose docker-buildx >/dev/null 2>&1");
+    // Somebody's own say in what starts: it stays.
+    let own = "printf '#!/bin/sh\\nexit 104\\n' | sudo install -m 755 /dev/stdin /usr/sbin/policy-rc.d; \
+               sha256sum /usr/sbin/policy-rc.d";
+    let own = it.run(own);
     let run = it.start(&["up", "--yes", "--target", "sandbox"]);
-    it.await_in_box("[ -e /var/lib/dwenv/unsynced ] && pgrep -x dpkg >/dev/null");
+    it.await_in_box("[ -e /var/lib/dwenv/unsynced ] && sudo pkill -STOP -x dpkg");
     it.run("sudo sh -c 'touch /var/lib/postgresql/*/main/PG_VERSION'");
     it.lab().cut_power();
     run.kill();
@@ -381,13 +386,14 @@ fn a_cluster_in_use_outlives_that(it: &Workbox) {
     it.up().exit(0).says("Ready for the workshop.");
     assert_eq!(it.rows(), rows);
     assert!(!it.root().join(UNSYNCED).exists());
+    assert_eq!(it.run("sha256sum /usr/sbin/policy-rc.d"), own);
 }
 
 #[test]
 fn a_cluster_that_was_half_made_is_made_again() {
     let it = Workbox::bare(Suite::Trixie);
     let mut run = it.start(&["up", "--yes", "--target", "sandbox"]);
-    it.await_in_box("pgrep -x initdb >/dev/null");
+    it.await_in_box("sudo pkill -STOP -x initdb");
     run.interrupt();
     run.await_said("Stopping after this step");
     run.interrupt();

@@ -36,7 +36,10 @@ pub async fn run(
             Ok(()) => one(environment, workshop, target, options).await,
             Err(error) => Err(error),
         };
-        failed += usize::from(code(&ended) != ExitCode::Ready);
+        failed += usize::from(!matches!(
+            code(&ended),
+            ExitCode::Ready | ExitCode::Interrupted
+        ));
         fixed.push((target.to_string(), ended));
     }
     if let [(_, Err(error))] = &fixed[..] {

@@ -183,7 +183,7 @@ fn take_over_settings(port: u16, pending: &[String]) -> Plan {
     let script = format!(
         r#"{unit}psql() {{ {psql} -c "$1" </dev/null; }}
 before=$(psql 'SELECT pg_conf_load_time()')
-systemctl reload "$unit"
+psql 'SELECT pg_reload_conf()' >/dev/null
 tries=100
 until [ "$(psql 'SELECT pg_conf_load_time()')" != "$before" ]; do
   tries=$((tries - 1))

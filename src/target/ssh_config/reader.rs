@@ -36,6 +36,9 @@ const HEEDED: &[&str] = &[
     "pkcs11provider",
 ];
 
+/// Those of them that are only named where the login is refused.
+const ONLY_NAMED: &[&str] = &["certificatefile", "pkcs11provider"];
+
 /// Whether the lines that follow speak of the host.
 #[derive(Clone)]
 enum Applies {
@@ -98,6 +101,7 @@ impl<'a> Reader<'a> {
                 keyword if HEEDED.contains(&keyword) => match &self.applies {
                     Applies::Yes => self.option(&line)?,
                     Applies::No => {}
+                    Applies::Unclear(_) if ONLY_NAMED.contains(&keyword) => {}
                     Applies::Unclear(refusal) => return Err(refusal.clone()),
                 },
                 _ => {}
