@@ -149,7 +149,7 @@ await_postgresql() {
   for ready in /usr/lib/postgresql/*/bin/pg_isready; do :; done
   until [ -z "$(systemctl show --value -p Job 'postgresql@*.service' | tr -d '\n')" ] || [ $tries -le 0 ]; do
     for socket in /run/postgresql/.s.PGSQL.*[0-9]; do
-      if "$ready" -q -h /run/postgresql -p "${socket##*.}"; then return 0; fi
+      if [ -S "$socket" ] && "$ready" -q -h /run/postgresql -p "${socket##*.}"; then return 0; fi
     done
     tries=$((tries - 1)); sleep 0.05
   done

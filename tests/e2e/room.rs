@@ -236,5 +236,5 @@ fn neither_a_dead_box_nor_a_full_or_a_slow_one_keeps_the_others_waiting() {
         "sandbox:seat-[04-05]",
     ]);
     looked.exit(3).says("not tried: 1 of the other boxes");
-    looked.says("? unknown  sandbox:seat-05  1 unknown   box.ssh");
+    looked.says("? unknown sandbox:seat-05 1 unknown box.ssh");
 }
