@@ -233,3 +233,55 @@ fn begin_with_settings(install: &Install) -> String {
     }
     script
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// What the policy answers to these words, and what it had systemd do. Docker's socket is disabled here.
+    fn asked(unit: &str, action: &str) -> (Option<i32>, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| folder.path().join(name);
+        let systemctl = format!(
+            "#!/bin/sh\ncase \"$*\" in\n  '-q is-enabled docker.socket') exit 1 ;;\n  -q*) ;;\n  *) echo \"$*\" >>{} ;;\nesac\n",
+            quote::sh(&place("calls").display().to_string())
+        );
+        std::fs::write(place("systemctl"), systemctl).expect("a program");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(place("systemctl"), mode).expect("a mode");
+        let policy = place("policy-rc.d").display().to_string();
+        let script = format!(
+            "set -eu\npolicy={policy}\n{START_UNWAITED}start_unwaited\nPATH={}:$PATH \"$policy\" {} {}",
+            folder.path().display(),
+            quote::sh(unit),
+            quote::sh(action),
+        );
+        let ended = Command::new("sh").args(["-c", &script]).status();
+        let calls = std::fs::read_to_string(place("calls")).unwrap_or_default();
+        assert!(!place("policy-rc.d.part").exists());
+        (ended.expect("sh").code(), calls.trim_end().to_owned())
+    }
+
+    #[test]
+    fn only_the_first_start_of_the_workshops_own_services_is_not_waited_for() {
+        let done = (Some(101), "--no-block start docker.service".to_owned());
+        assert_eq!(asked("docker.service", "start"), done);
+        let done = (Some(101), "--no-block start postgresql".to_owned());
+        assert_eq!(asked("postgresql", "start"), done);
+        // A disabled one, a restart and somebody else's service are left to Debian's helper.
+        for (unit, action) in [
+            ("docker.socket", "start"),
+            ("docker.service", "restart"),
+            ("ssh.service", "start"),
+        ] {
+            assert_eq!(asked(unit, action), (Some(104), String::new()));
+        }
+        // What the helper would not do by itself it still does not do.
+        for action in ["(start)", "(restart)"] {
+            assert_eq!(asked("postgresql", action), (Some(101), String::new()));
+        }
+    }
+}

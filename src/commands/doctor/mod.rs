@@ -56,6 +56,7 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
         told(looked?, options)
     };
     let looked = room.each("doctor", work, ended).await;
+    let code = worst(looked.iter().map(|(_, report)| ended(report).exit_code));
     let stopped = environment.interrupts.asked() > 0;
     let reports: Vec<Report> = looked
         .into_iter()
@@ -68,7 +69,7 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
         .collect::<Result<_>>()?;
     environment.tell(|output| output.doctor(&reports))?;
     write_reports(environment, options, &reports)?;
-    Ok(worst(reports.iter().map(Report::exit_code)))
+    Ok(code)
 }
 
 fn ended(report: &Result<Report>) -> Ended {
