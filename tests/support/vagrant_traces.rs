@@ -4,24 +4,31 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::Duration;
 
 /// What every rig's folder begins with, in the folder for temporary files; its owner's pid follows.
 pub const PREFIX: &str = "dwenv-vagrant-rig-";
 
-/// A /24 that no interface and no route of this machine touches, and none of Docker's own pools.
+/// What this process was given already: between the choice and the route of it another test may choose.
+static GIVEN: Mutex<Vec<Ipv4Addr>> = Mutex::new(Vec::new());
+
+/// A /24 that no interface and no route of this machine touches, and none of Docker's own pools. Nobody is given
+/// the same one again.
 pub fn free_subnet() -> Ipv4Addr {
+    let mut given = GIVEN.lock().expect("no poison");
     let taken = output(Command::new("ip").args(["-4", "-o", "route", "show", "table", "all"]));
     let taken: Vec<Ipv4Addr> = taken
         .split(|c: char| c.is_whitespace() || c == '/')
         .filter_map(|word| word.parse().ok())
+        .chain(given.iter().copied())
         .collect();
     let clock = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.subsec_nanos());
     let start = (clock / 1000).wrapping_add(std::process::id().wrapping_mul(7919));
-    (0..5000)
+    let free = (0..5000)
         .map(|step| {
             let [_, _, b, c] = start.wrapping_add(step).to_be_bytes();
             Ipv4Addr::new(10, 200 + b % 50, c, 0)
@@ -32,7 +39,9 @@ pub fn free_subnet() -> Ipv4Addr {
                 .iter()
                 .all(|other| other.octets()[..2] != subnet.octets()[..2])
         })
-        .expect("some network is free")
+        .expect("some network is free");
+    given.push(free);
+    free
 }
 
 /// The three rules that let the box out, without the word that adds or deletes them.
