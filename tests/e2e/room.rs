@@ -124,7 +124,7 @@ fn neither_a_dead_box_nor_a_full_or_a_slow_one_keeps_the_others_waiting() {
     // All at once: the slow one's link lets nothing through until every other box has ended.
     link.hold();
     let log = it.folder().join("room.log").display().to_string();
-    let mut run_ = it.start(&[
+    let mut working = it.start(&[
         "provision",
         "--yes",
         "--format",
@@ -136,12 +136,12 @@ fn neither_a_dead_box_nor_a_full_or_a_slow_one_keeps_the_others_waiting() {
         "--timeout",
         "300s",
     ]);
-    run_.await_that("ends with all but the slow box", |run| {
+    working.await_that("ends with all but the slow box", |run| {
         ends(&events(&run.told_so_far())).len() == NAMES - 1
     });
-    assert!(!ends(&events(&run_.told_so_far())).contains_key("slow"));
+    assert!(!ends(&events(&working.told_so_far())).contains_key("slow"));
     link.release();
-    let ran = run_.wait();
+    let ran = working.wait();
     ran.exit(1);
     let schema: Value =
         serde_json::from_str(&it.dwenv(&["schema", "events"]).out).expect("a schema");
@@ -172,6 +172,12 @@ fn neither_a_dead_box_nor_a_full_or_a_slow_one_keeps_the_others_waiting() {
     ] {
         assert!(logged.contains(words), "{words}");
     }
+    // Each line with its time, to the millisecond.
+    let is_time = |line: &str| {
+        let time = line.split(' ').next().unwrap_or_default();
+        time.len() == "2026-11-28T01:50:12.398Z".len() && time.ends_with('Z')
+    };
+    assert!(logged.lines().all(is_time));
 
     // What failed is tried again, and only that; one that is well is asked in one exec.
     let again = it.dwenv(&[
@@ -192,49 +198,18 @@ fn neither_a_dead_box_nor_a_full_or_a_slow_one_keeps_the_others_waiting() {
     );
 
     // The run is broken off where too many have failed.
-    let broken = [
-        "doctor",
-        "--target",
-        "sandbox:seat-01",
-        "--target",
-        "empty",
-        "--jobs",
-        "1",
-        "--timeout",
-        "60s",
-    ];
-    it.dwenv(&broken).exit(3);
-    let broken = it.dwenv(&[
-        "provision",
-        "--yes",
-        "--jobs",
-        "1",
-        "--max-fail",
-        "1",
-        "--timeout",
-        "60s",
-        "--target",
-        "empty",
-        "--target",
-        "sandbox:seat-[04-05]",
-    ]);
-    broken
-        .exit(5)
-        .says("not tried: 1 of the other boxes had failed (--max-fail 1)");
-    assert_eq!(table(&broken.out).len(), 3);
-    let looked = it.dwenv(&[
-        "doctor",
-        "--jobs",
-        "1",
-        "--max-fail",
-        "1",
-        "--timeout",
-        "60s",
-        "--target",
-        "empty",
-        "--target",
-        "sandbox:seat-[04-05]",
-    ]);
-    looked.exit(3).says("not tried: 1 of the other boxes");
-    looked.says("? unknown sandbox:seat-05 1 unknown box.ssh");
+    let whole = "doctor --target sandbox:seat-01 --target empty --jobs 1 --timeout 60s";
+    it.dwenv(&whole.split(' ').collect::<Vec<_>>()).exit(3);
+    let broken = |command: &str| {
+        let options = "--jobs 1 --max-fail 1 --timeout 60s";
+        let boxes = "--target empty --target sandbox:seat-[04-05]";
+        let all = format!("{command} {options} {boxes}");
+        let ran = it.dwenv(&all.split(' ').collect::<Vec<_>>());
+        ran.exit(5)
+            .says("not tried: 1 of the other boxes had failed (--max-fail 1)");
+        ran
+    };
+    assert_eq!(table(&broken("provision --yes").out).len(), 3);
+    broken("doctor").says("? unknown sandbox:seat-05 1 unknown box.ssh");
+    broken("doctor --fix --yes");
 }
