@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::Target;
 use super::outcome::ChangeStatus;
 use super::plan::Step;
 use super::script::{self, Manner, said};
 use super::teller::Teller;
-use super::{Target, pull};
-use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Event, Events, Failure};
+use crate::events::Events;
 use crate::facts::collect;
 use crate::facts::converse::Questions;
 use crate::facts::frames::FrameParser;
@@ -26,13 +25,11 @@ use crate::resources::change::Action;
 use crate::transport::Transport;
 
 /// A step gives a sign each second: a box that says nothing for this long cannot be heard any more.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
 /// How long a lost link is tried to be opened again.
-const RECONNECTING: Duration = Duration::from_secs(120);
+pub(super) const RECONNECTING: Duration = Duration::from_secs(120);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often images are pulled, each time over another link, before that is called a failure.
-const PULLS: usize = 10;
 
 /// What became of each step, and what the person should know.
 #[derive(Debug, Default)]
@@ -63,7 +60,7 @@ pub async fn scripts(
     transport: Arc<dyn Transport>,
     steps: &[Step],
     manner: &Manner<'_>,
-    hold: Hold,
+    hold: &mut Hold,
     events: &Events,
 ) -> Result<Applied> {
     let numbered: Vec<(usize, &Step)> = steps
@@ -114,7 +111,7 @@ struct Followed<'a> {
     transport: Arc<dyn Transport>,
     teller: Teller<'a>,
     sudo: &'a Sudo,
-    hold: Hold,
+    hold: &'a mut Hold,
     /// How many bytes of what the run wrote were heard.
     heard: u64,
     /// How much was heard when the link was lost last, and when that was.
@@ -246,35 +243,8 @@ impl Followed<'_> {
     }
 }
 
-/// Docker ends a pull whose client is gone, and keeps the layers that are whole: another one goes on with those.
-async fn pull_over_any_link(
-    target: &dyn Target,
-    transport: &mut Arc<dyn Transport>,
-    images: &[String],
-    step: &str,
-    events: &Events,
-) -> Result<()> {
-    for _ in 1..PULLS {
-        let pulled = pull::images(transport.clone(), images, step, events).await;
-        if pulled.is_ok() || !is_lost(transport.as_ref()).await {
-            return pulled;
-        }
-        events.warning(
-            "The link to the box is lost; it is opened again, and the images are pulled on",
-        );
-        *transport = open_again(target, Instant::now() + RECONNECTING).await?;
-    }
-    pull::images(transport.clone(), images, step, events).await
-}
-
-/// Whether nothing can be asked over this link any more.
-async fn is_lost(transport: &dyn Transport) -> bool {
-    let asked = tokio::time::timeout(SILENCE, transport.exec("true")).await;
-    !matches!(asked, Ok(Ok(_)))
-}
-
 /// Connects to a box whose link was lost, again and again until then.
-async fn open_again(target: &dyn Target, until: Instant) -> Result<Arc<dyn Transport>> {
+pub(super) async fn open_again(target: &dyn Target, until: Instant) -> Result<Arc<dyn Transport>> {
     loop {
         let connecting = tokio::time::timeout_at(until.into(), target.connect());
         let connected = connecting.await.unwrap_or_else(|_| {
@@ -311,46 +281,5 @@ impl Complaint {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).trim().to_owned()
-    }
-}
-
-/// Pulls the images of every step that is a pull. Needs a login that has the group docker. A link that is lost is
-/// opened again, and stands in `transport` then.
-pub async fn pulls(
-    target: &dyn Target,
-    transport: &mut Arc<dyn Transport>,
-    steps: &[Step],
-    events: &Events,
-    applied: &mut Applied,
-) {
-    for (step, status) in steps.iter().zip(&mut applied.statuses) {
-        let Action::Pull(images) = &step.change.action else {
-            continue;
-        };
-        let title = &step.change.title;
-        let began = Instant::now();
-        events.emit(Event::StepStarted {
-            step: title.clone(),
-        });
-        *status = match pull_over_any_link(target, transport, images, title, events).await {
-            Ok(()) => {
-                events.emit(Event::StepFinished {
-                    step: title.clone(),
-                    took: began.elapsed(),
-                });
-                ChangeStatus::Done
-            }
-            Err(error) => {
-                let failure = Failure {
-                    known: explain::cause_of(&error.to_string(), events.target()),
-                    ..error.to_string().into()
-                };
-                events.emit(Event::StepFailed {
-                    step: title.clone(),
-                    failure: failure.clone(),
-                });
-                ChangeStatus::Failed(failure)
-            }
-        };
     }
 }

@@ -223,7 +223,7 @@ async fn apply(
     facts: &Facts,
     wishes: &Wishes<'_>,
 ) -> Result<(Applied, Arc<dyn Transport>)> {
-    let hold = wishes.interrupts.hold();
+    let mut hold = wishes.interrupts.hold();
     if hold.asked() > 0 {
         return Err(Error::new(
             ErrorKind::Interrupted,
@@ -237,7 +237,7 @@ async fn apply(
         patience: wishes.patience,
     };
     let events = wishes.events;
-    let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
+    let scripts = apply::scripts(target, transport, &plans.steps, &manner, &mut hold, events);
     let mut applied = scripts.await?;
     let mut transport = target.connect().await.map_err(|error| {
         let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
@@ -255,7 +255,16 @@ async fn apply(
         step.is_essential && matches!(status, ChangeStatus::Failed(_))
     };
     if !applied.waited && !plans.steps.iter().zip(&applied.statuses).any(failed) {
-        apply::pulls(target, &mut transport, &plans.steps, events, &mut applied).await;
+        let steps = &plans.steps;
+        pull::pulls(
+            target,
+            &mut transport,
+            steps,
+            &mut hold,
+            events,
+            &mut applied,
+        )
+        .await?;
     }
     Ok((applied, transport))
 }

@@ -2,66 +2,206 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{Stream, StreamExt};
 
-use crate::error::{Error, Result};
-use crate::events::{Event, Events};
+use super::Target;
+use super::apply::{self, Applied, RECONNECTING, open_again};
+use super::outcome::ChangeStatus;
+use super::plan::Step;
+use super::teller::{AGAIN, stopping};
+use crate::doctor::explain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{Event, Events, Failure};
 use crate::facts::docker::{connect_docker, docker_error};
+use crate::interrupt::Hold;
+use crate::resources::change::Action;
 use crate::resources::docker::as_listed;
 use crate::transport::Transport;
 
 /// A registry that sends nothing for this long is lost.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Pulls each image in turn.
+/// How often images are pulled, each time over another link, before that is called a failure.
+const LINKS: usize = 10;
+
+/// Pulls the images of every step that is a pull. Needs a login that has the group docker. A link that is lost is
+/// opened again, and stands in `transport` then.
 ///
 /// # Errors
-/// In the registry's or Docker's own words, with the image that could not be had.
-pub async fn images(
-    transport: Arc<dyn Transport>,
-    images: &[String],
-    step: &str,
+/// When the person stopped the run: once, before the next image; twice, at once.
+pub async fn pulls(
+    target: &dyn Target,
+    transport: &mut Arc<dyn Transport>,
+    steps: &[Step],
+    hold: &mut Hold,
     events: &Events,
+    applied: &mut Applied,
 ) -> Result<()> {
-    let docker = connect_docker(transport).await?;
-    for image in images {
-        let options = CreateImageOptionsBuilder::default()
-            .from_image(&as_listed(image))
-            .build();
-        let mut layers = Layers::default();
-        let mut said = docker.create_image(Some(options), None, None);
-        while let Some(info) = next(&mut said, image).await? {
-            let info = info.map_err(|error| {
-                let Error { cause, message, .. } = docker_error(error);
-                Error::failed(format!("{image} could not be pulled"))
-                    .because(cause.unwrap_or(message))
-            })?;
-            let status = info.status.unwrap_or_default();
-            if let Some(layer) = info.id {
-                let bytes = info.progress_detail.unwrap_or_default();
-                layers.hear(layer, &status, bytes.current, bytes.total);
+    for (number, step) in steps.iter().enumerate() {
+        let Action::Pull(images) = &step.change.action else {
+            continue;
+        };
+        let title = &step.change.title;
+        let began = Instant::now();
+        events.emit(Event::StepStarted {
+            step: title.clone(),
+        });
+        let mut pulling = Pulling {
+            target,
+            transport,
+            step: title,
+            hold,
+            events,
+        };
+        applied.statuses[number] = match pulling.over_any_link(images).await {
+            Ok(()) => {
+                events.emit(Event::StepFinished {
+                    step: title.clone(),
+                    took: began.elapsed(),
+                });
+                ChangeStatus::Done
             }
-            events.emit(Event::StepProgress {
-                step: step.to_owned(),
-                detail: format!("{image}: {status}"),
-                fraction: layers.fraction(),
-            });
-        }
+            Err(error) if error.kind == ErrorKind::Interrupted => {
+                return Err(with_count(error, &applied.statuses));
+            }
+            Err(error) => {
+                let failure = Failure {
+                    known: explain::cause_of(&error.to_string(), events.target()),
+                    ..error.to_string().into()
+                };
+                events.emit(Event::StepFailed {
+                    step: title.clone(),
+                    failure: failure.clone(),
+                });
+                ChangeStatus::Failed(failure)
+            }
+        };
     }
     Ok(())
 }
 
-/// What Docker says next; it tells of a pull many times a second while bytes come.
-async fn next<T>(said: &mut (impl Stream<Item = T> + Unpin), image: &str) -> Result<Option<T>> {
-    tokio::time::timeout(SILENCE, said.next())
-        .await
-        .map_err(|_| {
-            Error::failed(format!("{image} could not be pulled"))
-                .because(format!("nothing came for {} s", SILENCE.as_secs()))
-        })
+fn with_count(error: Error, statuses: &[ChangeStatus]) -> Error {
+    let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
+    let made = statuses.iter().filter(done).count();
+    let message = format!(
+        "{}; {made} of {} changes were made",
+        error.message,
+        statuses.len()
+    );
+    Error { message, ..error }.hint(AGAIN)
+}
+
+/// One step's pull, as it goes on.
+struct Pulling<'a> {
+    target: &'a dyn Target,
+    transport: &'a mut Arc<dyn Transport>,
+    step: &'a str,
+    hold: &'a mut Hold,
+    events: &'a Events,
+}
+
+impl Pulling<'_> {
+    /// Docker ends a pull whose client is gone, and keeps the layers that are whole: another one goes on with those.
+    async fn over_any_link(&mut self, images: &[String]) -> Result<()> {
+        for _ in 1..LINKS {
+            let pulled = self.each(images).await;
+            let is_stopped = matches!(&pulled, Err(error) if error.kind == ErrorKind::Interrupted);
+            if pulled.is_ok() || is_stopped || !is_lost(self.transport.as_ref()).await {
+                return pulled;
+            }
+            self.events.warning(
+                "The link to the box is lost; it is opened again, and the images are pulled on",
+            );
+            let opened = open_again(self.target, Instant::now() + RECONNECTING);
+            *self.transport = tokio::select! {
+                opened = opened => opened?,
+                () = self.hold.asked_again() => return Err(stopped("while the link was lost")),
+            };
+        }
+        self.each(images).await
+    }
+
+    /// Pulls each image in turn.
+    ///
+    /// # Errors
+    /// In the registry's or Docker's own words, with the image that could not be had.
+    async fn each(&mut self, images: &[String]) -> Result<()> {
+        let docker = connect_docker(self.transport.clone()).await?;
+        for image in images {
+            if self.hold.asked() > 0 {
+                return Err(stopped(&format!("before {image} was pulled")));
+            }
+            let options = CreateImageOptionsBuilder::default()
+                .from_image(&as_listed(image))
+                .build();
+            let mut layers = Layers::default();
+            let mut said = docker.create_image(Some(options), None, None);
+            while let Some(info) = self.next(&mut said, image).await? {
+                let info = info.map_err(|error| {
+                    let Error { cause, message, .. } = docker_error(error);
+                    Error::failed(format!("{image} could not be pulled"))
+                        .because(cause.unwrap_or(message))
+                })?;
+                self.tell(&mut layers, image, info);
+            }
+        }
+        Ok(())
+    }
+
+    /// What Docker says next; it tells of a pull many times a second while bytes come.
+    async fn next<T>(
+        &mut self,
+        said: &mut (impl Stream<Item = T> + Unpin),
+        image: &str,
+    ) -> Result<Option<T>> {
+        loop {
+            tokio::select! {
+                heard = tokio::time::timeout(SILENCE, said.next()) => {
+                    return heard.map_err(|_| {
+                        Error::failed(format!("{image} could not be pulled"))
+                            .because(format!("nothing came for {} s", SILENCE.as_secs()))
+                    });
+                }
+                () = self.hold.asked_again() => {
+                    let asked = self.hold.asked();
+                    self.events.note(stopping(asked, "image"));
+                    if asked > 1 {
+                        return Err(stopped(&format!("while {image} was pulled")));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, layers: &mut Layers, image: &str, info: CreateImageInfo) {
+        let status = info.status.unwrap_or_default();
+        if let Some(layer) = info.id {
+            let bytes = info.progress_detail.unwrap_or_default();
+            layers.hear(layer, &status, bytes.current, bytes.total);
+        }
+        self.events.emit(Event::StepProgress {
+            step: self.step.to_owned(),
+            detail: format!("{image}: {status}"),
+            fraction: layers.fraction(),
+        });
+    }
+}
+
+fn stopped(when: &str) -> Error {
+    Error::new(
+        ErrorKind::Interrupted,
+        format!("you stopped the run {when}"),
+    )
+}
+
+/// Whether nothing can be asked over this link any more.
+async fn is_lost(transport: &dyn Transport) -> bool {
+    let asked = tokio::time::timeout(apply::SILENCE, transport.exec("true")).await;
+    !matches!(asked, Ok(Ok(_)))
 }
 
 /// How far the layers of an image are. Docker counts the bytes of each twice: while they come, and while they are

@@ -20,7 +20,15 @@ const TIMED_OUT: i32 = 124;
 /// How many of a failed step's last lines are told.
 const LAST_LINES: usize = 20;
 
-const AGAIN: &str = "Run the same command again: it goes on from what the box then is";
+pub(super) const AGAIN: &str = "Run the same command again: it goes on from what the box then is";
+
+/// What a person is told who wants the run to end, for the first or the second time, during this.
+pub(super) fn stopping(asked: usize, what: &str) -> String {
+    match asked {
+        1 => format!("Stopping after this {what}; Ctrl-C once more stops it at once"),
+        _ => "Stopping at once".to_owned(),
+    }
+}
 
 pub struct Teller<'a> {
     steps: &'a [Step],
@@ -152,11 +160,7 @@ impl<'a> Teller<'a> {
     /// The person wants the run to end, for the first or the second time.
     pub fn stopping(&mut self, asked: usize) {
         self.stopped = true;
-        self.events.note(if asked == 1 {
-            "Stopping after this step; Ctrl-C once more stops it at once"
-        } else {
-            "Stopping at once"
-        });
+        self.events.note(stopping(asked, "step"));
     }
 
     /// The error of a run that goes on without anybody here.

@@ -68,6 +68,7 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
         "docker rmi -f {place}/dw-hello:1 {place}/dw-hello >/dev/null"
     ));
     a_pull_outlives_its_link(&it, &registry);
+    a_pull_is_stopped_behind_its_image_or_at_once(&it, &registry, &place);
     it.doctor().ready();
 
     // A container at the server's port is called by its name.
@@ -120,6 +121,52 @@ fn a_pull_outlives_its_link(it: &Workbox, registry: &Running) {
     run.await_said("The link to the box is lost");
     said(registry, "sudo systemctl kill -s CONT docker-registry");
     run.wait().exit(0).says("1 change made");
+}
+
+/// The registry lets nothing through of the first image until the person has stopped the run.
+fn a_pull_is_stopped_behind_its_image_or_at_once(it: &Workbox, registry: &Running, place: &str) {
+    let hello = |tag: &str| format!("{place}/dw-hello:{tag}");
+    let stopped = |times: usize| {
+        it.run(&format!(
+            "docker rmi -f {} {} >/dev/null 2>&1 || true",
+            hello("1"),
+            hello("latest")
+        ));
+        said(registry, "sudo systemctl kill -s STOP docker-registry");
+        let mut run = it.start(&["provision", "--yes"]);
+        run.await_said("Pull ");
+        it.await_in_box(&format!(
+            "ss -Htn state established dst {} | grep -q .",
+            place
+        ));
+        run.interrupt();
+        run.await_said("Stopping after this image");
+        for _ in 1..times {
+            run.interrupt();
+            run.await_said("Stopping at once");
+        }
+        if times == 1 {
+            said(registry, "sudo systemctl kill -s CONT docker-registry");
+        }
+        let ran = run.wait();
+        said(registry, "sudo systemctl kill -s CONT docker-registry");
+        ran
+    };
+    stopped(1)
+        .exit(5)
+        .says(&format!(
+            "you stopped the run before {place}/dw-hello was pulled"
+        ))
+        .says("0 of 1 changes were made");
+    assert_eq!(
+        it.doctor().check("box.docker.images").summary,
+        format!("Not in the box: {place}/dw-hello")
+    );
+    stopped(2).exit(5).says(&format!(
+        "you stopped the run while {} was pulled",
+        hello("1")
+    ));
+    it.provision().exit(0).says("1 change made");
 }
 
 /// How much of the image was there was told while it came: never less than before, and all of it at the end.
