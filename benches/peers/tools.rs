@@ -178,7 +178,12 @@ impl Worker {
         match tool {
             Tool::Dwenv => {
                 let output = succeed(self.dwenv("provision", seats).arg("--yes"));
-                dwenv_changed(&text(&output.stdout), seats.len())
+                let told = text(&output.stdout);
+                let changed = dwenv_changed(&told, seats.len());
+                if changed {
+                    println!("{told}");
+                }
+                changed
             }
             Tool::Script => {
                 self.by_hand(seats);

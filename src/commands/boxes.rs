@@ -16,8 +16,10 @@ use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, h
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::provision;
+use crate::resources::clock::Clock;
 use crate::resources::postgres::facts::Clusters;
 use crate::resources::reach::VagrantProgram;
+use crate::resources::server::facts::Http;
 use crate::resources::system::{Connection, ConnectionFailure};
 use crate::resources::units::Units;
 use crate::resources::{self, Context};
@@ -343,9 +345,7 @@ impl<'a> Remote<'a> {
         let until = self.until();
         let mut records =
             collect::over(transport.clone(), &self.probes, &ways, &self.sudo, until).await;
-        let answers = |clusters: Clusters| clusters.server.is_some();
-        let postgres_answers = Clusters::observe(&records).is_ok_and(answers);
-        if Units::observe(&records).is_ok_and(|units| units.are_settling(postgres_answers)) {
+        if is_settling(self.workshop, &records) {
             self.await_settled(transport.as_ref()).await;
             let again =
                 collect::over(transport, &self.probes, &ways, &self.sudo, self.until()).await;
@@ -419,6 +419,18 @@ impl provision::Target for Remote<'_> {
             records
         })
     }
+}
+
+/// Whether what was seen of the box's services is not how it will be in a moment.
+fn is_settling(workshop: &Workshop, records: &Records) -> bool {
+    let Ok(units) = Units::observe(records) else {
+        return false;
+    };
+    let answers = |clusters: Clusters| clusters.server.is_some();
+    let is_silent = || matches!(Http::observe(records), Ok(Http(None)));
+    let began = |clock: Clock| units.has_just_begun(&workshop.server.unit, clock.now());
+    units.are_settling(Clusters::observe(records).is_ok_and(answers))
+        || is_silent() && Clock::observe(records).is_ok_and(began)
 }
 
 async fn locate(

@@ -67,6 +67,12 @@ impl Clock {
         }
     }
 
+    /// The box's time, in seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.laptops.saturating_add_signed(self.ahead)
+    }
+
     /// Says that it will be right.
     pub fn settle(&mut self) {
         self.ahead = 0;

@@ -6,6 +6,9 @@ use crate::facts::{Fact, Observed, Probe, Question, Records, Unobserved};
 use crate::quote;
 use crate::workshop::Workshop;
 
+/// How many seconds a server may take until it listens: on a box that boots it has to wait for its turn.
+const BEGINNING: u64 = 15;
+
 /// The state of one unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
@@ -82,6 +85,16 @@ impl Units {
         };
         let mut units = self.0.iter();
         units.any(|(name, unit)| unit.has_job && !has_started(name, unit))
+    }
+
+    /// Whether this service began so lately that it may not listen yet; `now` is the box's time, in seconds since
+    /// 1970.
+    #[must_use]
+    pub fn has_just_begun(&self, name: &str, now: u64) -> bool {
+        let unit = self.get(name);
+        // A clock that was set back meanwhile tells nothing.
+        let ago = now.checked_sub(unit.active_since / 1_000_000);
+        unit.is_running() && ago.is_some_and(|ago| ago <= BEGINNING)
     }
 
     /// A script that ends when systemd has done what it was about to do, and the server, if it then runs,
@@ -211,6 +224,26 @@ mod tests {
         assert!(!units(starting).are_settling(true), "it answers");
         let stopping = "Id=postgresql@17-main.service\nActiveState=deactivating\nJob=564";
         assert!(units(stopping).are_settling(true));
+    }
+
+    #[test]
+    fn a_server_that_began_a_moment_ago_may_not_listen_yet() {
+        let running = "Id=web.service\nActiveState=active\n\
+            ActiveEnterTimestamp=Mon 2026-11-23 18:53:58.900000 UTC";
+        let began = 1_795_460_038;
+        for (now, just_begun) in [
+            (began, true),
+            (began + BEGINNING, true),
+            (began + BEGINNING + 1, false),
+            (began - 1, false),
+        ] {
+            assert_eq!(
+                units(running).has_just_begun("web.service", now),
+                just_begun
+            );
+        }
+        let ended = running.replace("=active", "=failed");
+        assert!(!units(&ended).has_just_begun("web.service", began));
     }
 
     #[test]

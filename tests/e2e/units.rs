@@ -63,6 +63,21 @@ fn a_unit_that_systemd_would_not_take_is_not_put_in_place() {
     it.provision().exit(0);
     assert_eq!(it.run(&format!("grep -c OfTomorrow {UNIT}")), "1");
     it.doctor().ready();
+
+    a_server_that_has_just_begun_is_waited_for(&it);
+}
+
+/// On a box that boots beside nineteen others systemd has started the server a moment before it listens.
+fn a_server_that_has_just_begun_is_waited_for(it: &Workbox) {
+    // The process is held up before it listens.
+    it.run(
+        "sudo sh -c 'until systemctl restart docker-workshop; systemctl kill -s STOP docker-workshop; \
+         [ -z \"$(ss -Hltn \"sport = :8080\")\" ]; do systemctl kill -s CONT docker-workshop; done'",
+    );
+    let mut run = it.start(&["provision", "--yes"]);
+    run.await_said("Waiting for the services");
+    it.run("sudo systemctl kill -s CONT docker-workshop");
+    run.wait().exit(0).says("Nothing to do");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The small Python server: its packages, files, unit, and its answer.
 
 mod declared;
-mod facts;
+pub mod facts;
 mod judge;
 mod plan;
 mod words;
