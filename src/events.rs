@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::doctor::report::Remedy;
+use crate::doctor::fix::Fixed;
+use crate::doctor::report::{Remedy, Report};
 use crate::error::Error;
+use crate::provision::outcome::{Outcome, Up};
 
 /// One thing that happened during a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +31,7 @@ pub enum Event {
         summary: String,
         #[serde(rename = "took_ms", serialize_with = "milliseconds")]
         took: Duration,
+        result: Arc<BoxResult>,
     },
     /// The run ends without a result.
     RunFailed { error: Error },
@@ -56,6 +59,35 @@ pub enum Event {
     Warning { text: String },
     /// Only with `-v`: commands, counts, timings.
     Detail { text: String },
+}
+
+/// What came of one box, whole: the document of a run of this box alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum BoxResult {
+    Provision(Outcome),
+    Up(Up),
+    Doctor(Report),
+    Fix(Fixed),
+    Error { error: Error },
+}
+
+impl BoxResult {
+    /// Whether doctor looked, and found nothing that keeps the box from being used.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Doctor(report) => report.ready,
+            Self::Fix(fixed) => fixed.after.ready,
+            Self::Provision(_) | Self::Up(_) | Self::Error { .. } => false,
+        }
+    }
+}
+
+impl From<Error> for BoxResult {
+    fn from(error: Error) -> Self {
+        Self::Error { error }
+    }
 }
 
 /// Why a step failed.

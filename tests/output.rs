@@ -22,10 +22,14 @@ mod provision;
 mod several;
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
 
 use dwenv::doctor::report::Report;
-use dwenv::output::human;
+use dwenv::error::Result;
+use dwenv::events::{BoxResult, Event, Told};
 use dwenv::output::style::Style;
+use dwenv::output::{human, json};
 use serde_json::Value;
 
 const ASCII: Style = Style {
@@ -53,6 +57,35 @@ fn document(render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
     assert_eq!(value, again);
     assert!(!told.contains('\x1b'), "{told}");
     told
+}
+
+/// The document of a run in which each box ended so, the last of them first.
+fn run_of<T: Clone>(
+    command: &str,
+    boxes: &[(String, Result<T>)],
+    tells: impl Fn(T) -> BoxResult,
+) -> String {
+    let mut run = json::Run::default();
+    let started = Event::RunStarted {
+        command: command.to_owned(),
+        targets: boxes.iter().map(|(target, _)| target.clone()).collect(),
+    };
+    run.hear(&started.into());
+    for (target, ended) in boxes.iter().rev() {
+        let result = match ended {
+            Ok(done) => tells(done.clone()),
+            Err(error) => error.clone().into(),
+        };
+        let event = Event::BoxFinished {
+            exit_code: 0,
+            summary: String::new(),
+            took: Duration::ZERO,
+            result: Arc::new(result),
+        };
+        let target = Some(target.as_str().into());
+        run.hear(&Told { target, event });
+    }
+    document(|out| json::run(out, &run))
 }
 
 fn shown(report: &Report) -> String {

@@ -90,7 +90,7 @@ async fn dispatch(
     }
     let mut environment = Environment::new(cli.global, output, interrupts)?;
     if shares {
-        environment.events = Events::nowhere();
+        environment.events = environment.output.result_events();
     }
     let ended = run_command(&environment, cli.command).await;
     if let Err(error) = &ended {

@@ -4,10 +4,10 @@ use futures_util::future::BoxFuture;
 
 use super::Environment;
 use super::boxes::Remote;
-use super::doctor::worst;
 use super::room::{Ended, Room, Turn};
 use crate::cli;
 use crate::error::{Error, ExitCode, Result};
+use crate::events::BoxResult;
 use crate::output::human;
 use crate::provision::outcome::Outcome;
 use crate::provision::plan::Step;
@@ -22,17 +22,13 @@ pub async fn run(environment: &Environment, options: &cli::Provision) -> Result<
     room.differences = options.diff;
     room.is_rehearsal = options.plan;
     let work = |target, turn| one(environment, &workshop, target, turn, options);
-    let outcomes = room.each("provision", work, ended).await;
+    let (outcomes, code) = room.each("provision", work, ended).await;
     if let Some(error) = room.refusal() {
         return Err(error);
     }
     if let [(_, Err(error))] = &outcomes[..] {
         return Err(error.clone());
     }
-    let code = worst(outcomes.iter().map(|(_, outcome)| match outcome {
-        Ok(outcome) => outcome.exit_code(),
-        Err(error) => error.exit_code(),
-    }));
     environment.tell(|output| output.provision(&outcomes, options.diff))?;
     Ok(code)
 }
@@ -50,11 +46,12 @@ async fn one(
         .outcome)
 }
 
-fn ended(outcome: &Result<Outcome>) -> Ended {
+fn ended(_: &Target, outcome: &Result<Outcome>) -> Ended {
     match outcome {
         Ok(outcome) => Ended {
             exit_code: outcome.exit_code(),
             summary: human::result(outcome).1,
+            result: BoxResult::Provision(outcome.clone()),
         },
         Err(error) => error.into(),
     }

@@ -2,16 +2,17 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::Environment;
+use super::doctor::worst;
 use crate::cli;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
-use crate::events::{Event, Events};
+use crate::events::{BoxResult, Event, Events};
 use crate::provision::outcome::Outcome;
 use crate::target::Target;
 use crate::target::last_run::LastRun;
@@ -25,6 +26,7 @@ pub struct Ended {
     pub exit_code: ExitCode,
     /// One sentence.
     pub summary: String,
+    pub result: BoxResult,
 }
 
 impl From<&Error> for Ended {
@@ -32,6 +34,7 @@ impl From<&Error> for Ended {
         Self {
             exit_code: error.exit_code(),
             summary: error.to_string(),
+            result: error.clone().into(),
         }
     }
 }
@@ -95,13 +98,14 @@ impl<'a> Room<'a> {
         self.targets.len() == 1
     }
 
-    /// Works on each box, and gives what came of it in the order of the targets. `ended` tells a box's end.
+    /// Works on each box, and gives what came of it in the order of the targets, and the exit code of all.
+    /// `ended` tells a box's end.
     pub async fn each<'t, T, F>(
         &'t self,
         command: &str,
         work: impl Fn(&'t Target, Turn<'t>) -> F,
-        ended: impl Fn(&Result<T>) -> Ended,
-    ) -> Vec<(String, Result<T>)>
+        ended: impl Fn(&Target, &Result<T>) -> Ended,
+    ) -> (Vec<(String, Result<T>)>, ExitCode)
     where
         F: Future<Output = Result<T>>,
     {
@@ -118,7 +122,11 @@ impl<'a> Room<'a> {
                 Ok(turn) => work(target, turn).await,
                 Err(error) => Err(error),
             };
-            let Ended { exit_code, summary } = ended(&result);
+            let Ended {
+                exit_code,
+                summary,
+                result: told,
+            } = ended(target, &result);
             // One that was not tried did not fail.
             if !matches!(exit_code, ExitCode::Ready | ExitCode::Interrupted) {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -127,14 +135,16 @@ impl<'a> Room<'a> {
                 exit_code: exit_code as u8,
                 summary,
                 took: began.elapsed(),
+                result: Arc::new(told),
             });
-            (result, exit_code as u8)
+            (result, exit_code)
         });
         let (results, ()) = tokio::join!(join_all(boxes), self.ask_once_for_all());
-        let codes = results.iter().map(|(_, code)| *code);
-        self.remember(names.iter().cloned().zip(codes));
-        let results = results.into_iter().map(|(result, _)| result);
-        names.into_iter().zip(results).collect()
+        let (results, codes): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+        let numbers = codes.iter().map(|code| *code as u8);
+        self.remember(names.iter().cloned().zip(numbers));
+        let boxes = names.into_iter().zip(results).collect();
+        (boxes, worst(codes.into_iter()))
     }
 
     /// Why nothing was touched, where the room's question was answered with no, or by nobody.
@@ -300,7 +310,7 @@ impl Drop for Turn<'_> {
 ///
 /// # Errors
 /// With why that one is not tried.
-pub fn goes_on(failed: usize, max_fail: Option<u16>) -> Result<()> {
+fn goes_on(failed: usize, max_fail: Option<u16>) -> Result<()> {
     let Some(most) = max_fail.filter(|most| failed >= usize::from(*most)) else {
         return Ok(());
     };

@@ -8,7 +8,9 @@ use super::room::{Ended, Room, Turn};
 use crate::cli;
 use crate::doctor::{self, report::Report};
 use crate::error::{ExitCode, Result};
-use crate::output::{Up, confirm, human};
+use crate::events::BoxResult;
+use crate::output::{confirm, human};
+use crate::provision::outcome::Up;
 use crate::target::{self, Here, Located, Purpose, Reach, Target, Vagrant};
 use crate::workshop::{self, Secrets, Source, Workshop};
 
@@ -25,14 +27,13 @@ pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCod
     // Whatever makes boxes makes them one after the other.
     let starting = tokio::sync::Mutex::new(());
     let work = |target, turn| one(environment, &workshop, target, turn, &starting);
-    let boxes = room.each("up", work, ended).await;
+    let (boxes, code) = room.each("up", work, ended).await;
     if let Some(error) = room.refusal() {
         return Err(error);
     }
     if let [(_, Err(error))] = &boxes[..] {
         return Err(error.clone());
     }
-    let code = worst(boxes.iter().map(|(_, up)| ended(up).exit_code));
     let boxes: Vec<_> = boxes
         .into_iter()
         .map(|(target, up)| (target, up.map(|(up, _)| up)))
@@ -66,11 +67,12 @@ async fn write_workshop(environment: &Environment, workshop: &Workshop) -> Resul
     Ok(())
 }
 
-fn ended(up: &Result<(Up, ExitCode)>) -> Ended {
+fn ended(_: &Target, up: &Result<(Up, ExitCode)>) -> Ended {
     match up {
         Ok((up, code)) => Ended {
             exit_code: *code,
             summary: human::up_result(up).1,
+            result: BoxResult::Up(up.clone()),
         },
         Err(error) => error.into(),
     }

@@ -44,7 +44,7 @@ pub struct Compared {
 }
 
 /// What `--fix` did on one target, and how the target is afterwards.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fixed {
     pub schema_version: u32,
     pub target: String,

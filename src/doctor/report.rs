@@ -145,7 +145,7 @@ impl Mending {
 }
 
 /// Everything doctor found on one target.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub schema_version: u32,
     pub target: String,

@@ -1,15 +1,16 @@
 //! What a program sees: exactly one JSON document a run, on stdout.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Done, Linted, Listed, Up};
-use crate::doctor::fix::Fixed;
+use super::{Done, Linted, Listed};
 use crate::doctor::report::Report;
 use crate::doctor::select::Listed as ListedCheck;
-use crate::error::{Error, Result};
-use crate::provision::outcome::Outcome;
+use crate::error::Error;
+use crate::events::{BoxResult, Event, Told};
 
 /// The version of every document here. A field that goes or changes its meaning raises it; a new field
 /// does not.
@@ -32,8 +33,8 @@ struct Ended<'a> {
 /// One target of several that something was done to.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum OfTarget<'a, T> {
-    Done(&'a T),
+enum OfTarget<'a> {
+    Done(&'a BoxResult),
     Error { target: &'a str, error: &'a Error },
 }
 
@@ -49,26 +50,6 @@ pub fn reports(out: &mut dyn Write, reports: &[Report]) -> io::Result<()> {
                 targets: reports,
             },
         ),
-    }
-}
-
-/// What doctor mended on each target, with what it found afterwards.
-pub fn fixed(out: &mut dyn Write, fixed: &[(String, Result<Fixed>)]) -> io::Result<()> {
-    let is_ready = |fixed: &Result<Fixed>| matches!(fixed, Ok(fixed) if fixed.after.ready);
-    match fixed {
-        [(_, Ok(fixed))] => document(out, fixed),
-        [(_, Err(error))] => self::error(out, error),
-        _ => {
-            let targets: Vec<OfTarget<'_, Fixed>> = fixed.iter().map(of_target).collect();
-            document(
-                out,
-                &Several {
-                    schema_version: SCHEMA_VERSION,
-                    ready: Some(fixed.iter().all(|(_, fixed)| is_ready(fixed))),
-                    targets: &targets,
-                },
-            )
-        }
     }
 }
 
@@ -88,34 +69,60 @@ pub fn checks(out: &mut dyn Write, checks: &[ListedCheck]) -> io::Result<()> {
     )
 }
 
-/// What provision planned or did, target by target; a target that could not be worked on has its error.
-pub fn provision(out: &mut dyn Write, outcomes: &[(String, Result<Outcome>)]) -> io::Result<()> {
-    match outcomes {
-        [(_, Ok(outcome))] => document(out, outcome),
-        [(_, Err(error))] => self::error(out, error),
-        _ => {
-            let targets: Vec<OfTarget<'_, Outcome>> = outcomes.iter().map(of_target).collect();
-            several(out, &targets)
+/// What a run over boxes has told of its result so far.
+#[derive(Debug, Default)]
+pub struct Run {
+    command: String,
+    /// In the order of the summary.
+    targets: Vec<Arc<str>>,
+    results: HashMap<Arc<str>, Arc<BoxResult>>,
+}
+
+impl Run {
+    /// Takes notice of an event.
+    pub fn hear(&mut self, told: &Told) {
+        match (&told.event, &told.target) {
+            (Event::RunStarted { command, targets }, _) => {
+                self.command.clone_from(command);
+                self.targets = targets.iter().map(|it| it.as_str().into()).collect();
+            }
+            (Event::BoxFinished { result, .. }, Some(target)) => {
+                self.results.insert(target.clone(), result.clone());
+            }
+            _ => {}
         }
+    }
+
+    fn boxes(&self) -> impl Iterator<Item = (&str, &BoxResult)> {
+        self.targets.iter().filter_map(|target| {
+            let result = self.results.get(target)?;
+            Some((&**target, &**result))
+        })
     }
 }
 
-/// What `up` did.
-pub fn up(out: &mut dyn Write, boxes: &[(String, Result<Up>)]) -> io::Result<()> {
-    match boxes {
-        [(_, Ok(up))] => document(out, up),
-        [(_, Err(error))] => self::error(out, error),
+/// What came of a run over boxes: the document of the one box, or a list for several.
+pub fn run(out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let boxes: Vec<_> = run.boxes().collect();
+    match &boxes[..] {
+        [(_, BoxResult::Error { error })] => self::error(out, error),
+        [(_, result)] => document(out, result),
         _ => {
-            let targets: Vec<OfTarget<'_, Up>> = boxes.iter().map(of_target).collect();
-            several(out, &targets)
+            let is_ready = || boxes.iter().all(|(_, result)| result.is_ready());
+            let targets = boxes.iter().map(|(target, result)| match result {
+                BoxResult::Error { error } => OfTarget::Error { target, error },
+                done => OfTarget::Done(done),
+            });
+            let targets: Vec<_> = targets.collect();
+            document(
+                out,
+                &Several {
+                    schema_version: SCHEMA_VERSION,
+                    ready: (run.command == "doctor").then(is_ready),
+                    targets: &targets,
+                },
+            )
         }
-    }
-}
-
-fn of_target<T>((target, ended): &(String, Result<T>)) -> OfTarget<'_, T> {
-    match ended {
-        Ok(done) => OfTarget::Done(done),
-        Err(error) => OfTarget::Error { target, error },
     }
 }
 

@@ -19,8 +19,8 @@ pub mod text;
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -31,7 +31,7 @@ use crate::doctor::report::Report;
 use crate::doctor::select::Listed as ListedCheck;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
-use crate::provision::outcome::Outcome;
+use crate::provision::outcome::{Outcome, Up};
 use crate::secret::Secret;
 pub use lint::Linted;
 use progress::Progress;
@@ -62,30 +62,6 @@ pub enum Verbosity {
     Normal,
     /// All checks, commands, counts and timings.
     Verbose,
-}
-
-/// What `up` did with one box.
-#[derive(Clone, Debug, Serialize)]
-pub struct Up {
-    pub schema_version: u32,
-    pub target: String,
-    pub provision: Option<Outcome>,
-    /// `None` when it did not come to that.
-    pub doctor: Option<Report>,
-    /// Where the workshop's server answers, such as `http://192.168.33.10:8080`.
-    pub address: Option<String>,
-}
-
-impl Up {
-    pub fn new(target: impl Into<String>) -> Self {
-        Self {
-            schema_version: json::SCHEMA_VERSION,
-            target: target.into(),
-            provision: None,
-            doctor: None,
-            address: None,
-        }
-    }
 }
 
 /// One line of `targets`.
@@ -139,6 +115,8 @@ pub struct Output {
     stderr: Style,
     /// Whether stdout has its JSON document: there is only one.
     told: Arc<AtomicBool>,
+    /// What the run's events have told of its result.
+    run: Arc<Mutex<json::Run>>,
 }
 
 impl Output {
@@ -150,6 +128,7 @@ impl Output {
             stdout: Style::detect(color, Stream::Stdout),
             stderr: Style::detect(color, Stream::Stderr),
             told: Arc::default(),
+            run: Arc::default(),
         }
     }
 
@@ -164,7 +143,9 @@ impl Output {
     pub fn events(&self, progress: &Progress, log: Option<stream::Log>) -> Events {
         let (terminal, told) = (progress.events(), self.told.clone());
         let streams = self.format == Format::Ndjson;
+        let result = self.result_events();
         Events::told_to(move |event| {
+            result.tell(event.clone());
             if let Some(log) = &log {
                 log.tell(&event);
             }
@@ -179,15 +160,28 @@ impl Output {
         })
     }
 
-    /// What doctor found, on one target or several.
-    pub fn doctor(&self, reports: &[Report]) -> Result<()> {
-        self.result(|out| told(out, self.format, &self.stdout, reports, self.verbose()))
+    /// Events of which nothing but the result is told.
+    #[must_use]
+    pub fn result_events(&self) -> Events {
+        let run = self.run.clone();
+        Events::told_to(move |told| {
+            run.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .hear(&told);
+        })
     }
 
-    /// What was found in several people's files: a table, and with `-v` each of them too.
+    /// What doctor found, on one target or several.
+    pub fn doctor(&self, reports: &[Report]) -> Result<()> {
+        self.run_result(|out| told(out, self.format, &self.stdout, reports, self.verbose()))
+    }
+
+    /// What was found in people's files: one like one's own box, several as a table, with `-v` each of them too.
     pub fn people(&self, reports: &[Report]) -> Result<()> {
         self.result(|out| match self.format {
-            Format::Human => human::people(out, &self.stdout, reports, self.verbose()),
+            Format::Human if reports.len() > 1 => {
+                human::people(out, &self.stdout, reports, self.verbose())
+            }
             format => told(out, format, &self.stdout, reports, self.verbose()),
         })
     }
@@ -204,9 +198,8 @@ impl Output {
             let done = fixed.iter().filter_map(|(_, fixed)| fixed.as_ref().ok());
             done.map(|fixed| fixed.after.clone()).collect()
         };
-        self.result(|out| match self.format {
+        self.run_result(|out| match self.format {
             Format::Human => human::fixed(out, &self.stdout, fixed, self.verbose()),
-            Format::Json | Format::Ndjson => json::fixed(out, fixed),
             format => told(out, format, &self.stdout, &reports(), self.verbose()),
         })
     }
@@ -269,18 +262,13 @@ impl Output {
         outcomes: &[(String, Result<Outcome>)],
         differences: bool,
     ) -> Result<()> {
-        self.result(|out| match self.format {
-            Format::Json | Format::Ndjson => json::provision(out, outcomes),
-            _ => human::provision(out, &self.stdout, outcomes, differences, self.verbose()),
-        })
+        let verbose = self.verbose();
+        self.run_result(|out| human::provision(out, &self.stdout, outcomes, differences, verbose))
     }
 
     /// What `up` did.
     pub fn up(&self, boxes: &[(String, Result<Up>)]) -> Result<()> {
-        self.result(|out| match self.format {
-            Format::Json | Format::Ndjson => json::up(out, boxes),
-            _ => human::up(out, &self.stdout, boxes, self.verbose()),
-        })
+        self.run_result(|out| human::up(out, &self.stdout, boxes, self.verbose()))
     }
 
     /// The targets that this folder knows.
@@ -339,6 +327,17 @@ impl Output {
     #[must_use]
     pub fn passphrase(&self, question: &str) -> Option<Secret> {
         confirm::passphrase(&self.stderr, question)
+    }
+
+    /// The result of a run over boxes: for a program the document that its events make.
+    fn run_result(&self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        self.result(|out| match self.is_for_programs() {
+            true => json::run(
+                out,
+                &self.run.lock().unwrap_or_else(PoisonError::into_inner),
+            ),
+            false => render(out),
+        })
     }
 
     fn result(&self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {

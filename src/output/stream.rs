@@ -71,6 +71,7 @@ pub fn log_line(now: Duration, told: &Told) -> Option<String> {
             exit_code,
             summary,
             took,
+            ..
         } => format!("ends with {exit_code} after {}: {summary}", duration(*took)),
         Event::StepStarted { step } => format!("{step}..."),
         // Every line that a program says is there as a detail.

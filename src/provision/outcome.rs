@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::date::Date;
-use crate::doctor::report::Status;
+use crate::doctor::report::{Report, Status};
 use crate::error::ExitCode;
 use crate::events::Failure;
 
@@ -83,7 +83,7 @@ pub struct Unchanged {
 }
 
 /// What provision planned for one target and, unless it was only asked to plan, did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     pub schema_version: u32,
     pub target: String,
@@ -118,6 +118,30 @@ impl Outcome {
             ExitCode::Undetermined
         } else {
             ExitCode::Ready
+        }
+    }
+}
+
+/// What `up` did with one box.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Up {
+    pub schema_version: u32,
+    pub target: String,
+    pub provision: Option<Outcome>,
+    /// `None` when it did not come to that.
+    pub doctor: Option<Report>,
+    /// Where the workshop's server answers, such as `http://192.168.33.10:8080`.
+    pub address: Option<String>,
+}
+
+impl Up {
+    pub fn new(target: impl Into<String>) -> Self {
+        Self {
+            schema_version: 1,
+            target: target.into(),
+            provision: None,
+            doctor: None,
+            address: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Several boxes in one run, as far as that is seen without any box: servers that take a connection and stay silent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -106,4 +106,60 @@ fn a_silent_box_delays_no_other() {
     // The last of the targets is the first to end: it waited for none of those before it.
     assert_eq!(&ended.next().unwrap().1, refusing);
     assert_eq!(ended.count(), targets.len() - 1);
+}
+
+/// Who listens to forty boxes need not wait for the slowest of them.
+#[test]
+fn each_box_is_told_whole_when_it_ends_and_all_of_them_are_the_result() {
+    let (_silent, targets) = room();
+    let named: Vec<String> = targets.iter().map(|it| format!("--target {it}")).collect();
+    for command in ["doctor", "doctor --fix", "provision --yes"] {
+        let line = format!("{command} --format ndjson --timeout 1 {}", named.join(" "));
+        let out = Place::new().dwenv(&line).ended(3).out;
+        let events: Vec<Value> = out
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let ended = events
+            .iter()
+            .filter(|event| event["event"] == "box_finished");
+        let results: BTreeMap<&str, &Value> = ended
+            .map(|event| (event["target"].as_str().unwrap(), &event["result"]))
+            .collect();
+        let document = &events.last().unwrap()["document"];
+        assert_eq!(
+            document.get("ready").is_some(),
+            command != "provision --yes"
+        );
+        let told = document["targets"].as_array().expect("a list");
+        assert_eq!(told.len(), targets.len());
+        for (told, target) in told.iter().zip(&targets) {
+            assert_eq!(told["target"], target.as_str());
+            match told.get("error") {
+                Some(error) => assert_eq!(&results[target.as_str()]["error"], error),
+                None => assert_eq!(results[target.as_str()], told),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_mended_in_a_room_is_broken_off_like_any_other_run() {
+    let (_silent, mut targets) = room();
+    targets.reverse();
+    let named: Vec<String> = targets.iter().map(|it| format!("--target {it}")).collect();
+    let line = format!(
+        "doctor --fix --max-fail 1 --format json --timeout 1 {}",
+        named.join(" ")
+    );
+    let document: Value = serde_json::from_str(&Place::new().dwenv(&line).ended(5).out).unwrap();
+    assert_eq!(document["ready"], false);
+    let told = document["targets"].as_array().expect("a list");
+    assert_eq!(told[0]["doctor"]["ready"], false);
+    for told in &told[1..] {
+        assert_eq!(
+            told["error"]["message"],
+            "not tried: 1 of the other boxes had failed (--max-fail 1)"
+        );
+    }
 }

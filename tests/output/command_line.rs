@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use dwenv::cli::{Cli, Command, command, format_asked};
 use dwenv::error::{Error, ErrorKind, ExitCode};
+use dwenv::events::BoxResult;
 use dwenv::output::style::Style;
-use dwenv::output::{Format, Verbosity, confirm, human, json};
+use dwenv::output::{Format, Verbosity, confirm, human};
 use insta::assert_snapshot;
 
 use super::commands::up;
-use super::{document, told};
+use super::{run_of, told};
 
 #[test]
 fn only_a_clear_yes_is_a_yes() {
@@ -284,7 +285,7 @@ fn a_box_that_does_not_come_up_says_why_under_its_own_heading() {
     `dwenv up --limit failed`.
     ");
     let json: serde_json::Value =
-        serde_json::from_str(&document(|out| json::up(out, &boxes))).unwrap();
+        serde_json::from_str(&run_of("up", &boxes, BoxResult::Up)).unwrap();
     assert_eq!(json["targets"][0]["target"], "sandbox");
     assert_eq!(json["targets"][1]["target"], "ssh://anna@room-2");
     assert_eq!(json["targets"][1]["error"]["kind"], "unreachable");

@@ -1,8 +1,8 @@
 //! What the other commands tell.
 
 use dwenv::output::style::Style;
-use dwenv::output::{Done, Listed, Up, human};
-use dwenv::provision::outcome::ChangeStatus;
+use dwenv::output::{Done, Listed, human};
+use dwenv::provision::outcome::{ChangeStatus, Up};
 use insta::assert_snapshot;
 
 use super::doctor::all_pass;

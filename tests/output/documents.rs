@@ -1,14 +1,15 @@
 //! The JSON documents.
 
 use dwenv::doctor::report::Report;
+use dwenv::events::BoxResult;
 use dwenv::output::json;
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::commands::{initialised, listed, ups};
 use super::doctor::{all_pass, ssh, unreachable};
-use super::document;
-use super::provision::planned;
+use super::provision::{self, planned};
+use super::{document, run_of};
 
 #[test]
 fn doctors_document_is_the_contract() {
@@ -89,7 +90,7 @@ fn documents_for_several_targets_are_lists() {
 #[test]
 fn provisions_document_has_its_differences() {
     let planned = [("sandbox".to_owned(), Ok(planned()))];
-    assert_snapshot!(document(|out| json::provision(out, &planned)), @r#"
+    assert_snapshot!(provision::document(&planned), @r#"
     {
       "schema_version": 1,
       "target": "sandbox",
@@ -150,7 +151,7 @@ fn provisions_document_has_its_differences() {
 
 #[test]
 fn ups_document_holds_both_halves() {
-    let json = document(|out| json::up(out, &ups()));
+    let json = run_of("up", &ups(), BoxResult::Up);
     let json: Value = serde_json::from_str(&json).unwrap();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     assert_eq!(

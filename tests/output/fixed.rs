@@ -3,14 +3,15 @@
 use dwenv::doctor::fix::{Compared, Fixed, Mended, Offer};
 use dwenv::doctor::report::{Report, Status};
 use dwenv::error::{Error, ErrorKind, Result};
+use dwenv::events::BoxResult;
+use dwenv::output::human;
 use dwenv::output::style::Style;
-use dwenv::output::{human, json};
 use dwenv::provision::outcome::ChangeStatus;
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::doctor::ssh;
-use super::{document, told};
+use super::{run_of, told};
 
 fn mended() -> Fixed {
     Fixed {
@@ -59,7 +60,11 @@ fn what_was_mended_on_one_target_is_told_whatever_comes_of_the_next() {
 
 #[test]
 fn a_program_sees_each_target_and_the_error_of_one() {
-    let one = document(|out| json::fixed(out, &[("sandbox".to_owned(), Ok(mended()))]));
+    let one = run_of(
+        "doctor",
+        &[("sandbox".to_owned(), Ok(mended()))],
+        BoxResult::Fix,
+    );
     let one: Value = serde_json::from_str(&one).unwrap();
     assert_eq!(one["changes"][0]["checks"][0]["before"], "fail");
     assert_eq!(one["changes"][0]["checks"][0]["after"], "pass");
@@ -67,7 +72,7 @@ fn a_program_sees_each_target_and_the_error_of_one() {
     assert_eq!(one["needs_yes"][0]["containers"][0], "db");
     assert_eq!(one["doctor"]["ready"], true);
 
-    let both = document(|out| json::fixed(out, &one_of_two()));
+    let both = run_of("doctor", &one_of_two(), BoxResult::Fix);
     let both: Value = serde_json::from_str(&both).unwrap();
     assert_eq!(both["ready"], false);
     assert_eq!(both["targets"][0], one);

@@ -4,9 +4,9 @@ use dwenv::date::Date;
 use dwenv::doctor::explain;
 use dwenv::doctor::report::Status;
 use dwenv::error::{Error, ErrorKind};
-use dwenv::events::Failure;
+use dwenv::events::{BoxResult, Failure};
+use dwenv::output::human;
 use dwenv::output::style::Style;
-use dwenv::output::{human, json};
 use dwenv::provision::outcome::{
     ChangeStatus, Difference, Foreseen, Outcome, PackageChange, PlannedChange, Transaction,
     Unchanged,
@@ -14,7 +14,11 @@ use dwenv::provision::outcome::{
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use super::{COLOR, document, json_schema, told};
+use super::{COLOR, json_schema, run_of, told};
+
+pub fn document(outcomes: &[(String, dwenv::error::Result<Outcome>)]) -> String {
+    run_of("provision", outcomes, BoxResult::Provision)
+}
 
 pub fn change(check: &str, title: &str, status: ChangeStatus) -> PlannedChange {
     PlannedChange {
@@ -182,8 +186,7 @@ fn packages_are_told_by_their_size_and_one_by_one_where_that_is_asked() {
        Versions and sizes are not known: apt has no lists of packages there yet, and
        fetches them first
     ");
-    let told =
-        document(|out| json::provision(out, &[("sandbox".to_owned(), Ok(installing(foreseen())))]));
+    let told = document(&[("sandbox".to_owned(), Ok(installing(foreseen())))]);
     let told: Value = serde_json::from_str(&told).unwrap();
     let packages = &told["changes"][0]["packages"];
     assert_eq!(packages["changes"][1]["from"], "17+277");
@@ -191,15 +194,8 @@ fn packages_are_told_by_their_size_and_one_by_one_where_that_is_asked() {
     assert_eq!(packages["download_bytes"], 149_236_036);
     assert_eq!(packages["disk_bytes"], 618_000_000);
     assert_eq!(packages["lists_of"], "2026-11-27");
-    let told = document(|out| {
-        json::provision(
-            out,
-            &[(
-                "sandbox".to_owned(),
-                Ok(installing(Foreseen::Unknown { unknown })),
-            )],
-        )
-    });
+    let unknown = installing(Foreseen::Unknown { unknown });
+    let told = document(&[("sandbox".to_owned(), Ok(unknown))]);
     assert!(told.contains("\"unknown\": \"apt has no lists"), "{told}");
 }
 
@@ -361,7 +357,7 @@ fn several_boxes_are_provisioned_side_by_side() {
     2 of 3 targets did not end well: mend the causes, then run
     `dwenv provision --limit failed`.
     ");
-    let json = document(|out| json::provision(out, &outcomes));
+    let json = document(&outcomes);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["targets"][0]["changes"], Value::Array(Vec::new()));
     assert_eq!(json["targets"][1]["error"]["exit_code"], 4);
@@ -397,7 +393,7 @@ fn every_document_of_provision_is_as_its_schema_has_it() {
     let mut several: Vec<Vec<_>> = outcomes.iter().map(|one| vec![named(one)]).collect();
     several.push(outcomes.iter().map(named).collect());
     for outcomes in several {
-        let told = document(|out| json::provision(out, &outcomes));
+        let told = document(&outcomes);
         let value: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(json_schema::fault(&schema, &value), None, "{told}");
     }

@@ -6,15 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 
 use super::look::{self, Looked};
-use super::{told, worst, write_reports};
+use super::{told, write_reports};
 use crate::cli;
 use crate::commands::boxes::Remote;
 use crate::commands::provision::owner;
-use crate::commands::room::goes_on;
+use crate::commands::room::{Ended, Room, Turn};
 use crate::commands::{Environment, nobody_is_there};
 use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, stands_on};
 use crate::doctor::report::Report;
 use crate::error::{ExitCode, Result};
+use crate::events::BoxResult;
 use crate::provision::outcome::Outcome;
 use crate::provision::plan::Step;
 use crate::provision::{self, Consent};
@@ -28,35 +29,36 @@ pub async fn run(
     targets: &[Target],
     options: &cli::Doctor,
 ) -> Result<ExitCode> {
-    // What was mended on one target is told, whatever comes of the next.
-    let mut fixed = Vec::new();
-    let mut failed = 0;
-    for target in targets {
-        let ended = match goes_on(failed, options.several.max_fail) {
-            Ok(()) => one(environment, workshop, target, options).await,
-            Err(error) => Err(error),
-        };
-        failed += usize::from(!matches!(
-            code(&ended),
-            ExitCode::Ready | ExitCode::Interrupted
-        ));
-        fixed.push((target.to_string(), ended));
-    }
+    // Who is asked is asked of one box after the other.
+    let several = cli::Several {
+        jobs: 1,
+        ..options.several.clone()
+    };
+    let room = Room::new(environment, targets, &several);
+    let work = async |target, turn: Turn<'_>| {
+        let fixed = one(environment, workshop, target, options).await;
+        drop(turn);
+        fixed
+    };
+    let (fixed, code) = room.each("doctor", work, ended).await;
     if let [(_, Err(error))] = &fixed[..] {
         return Err(error.clone());
     }
     environment.tell(|output| output.fixed(&fixed))?;
-    let code = worst(fixed.iter().map(|(_, ended)| code(ended)));
     let done = fixed.into_iter().filter_map(|(_, fixed)| fixed.ok());
     let reports: Vec<Report> = done.map(|fixed| fixed.after).collect();
     write_reports(environment, options, &reports)?;
     Ok(code)
 }
 
-fn code(ended: &Result<Fixed>) -> ExitCode {
-    match ended {
-        Ok(fixed) => fixed.after.exit_code(),
-        Err(error) => error.exit_code(),
+fn ended(_: &Target, fixed: &Result<Fixed>) -> Ended {
+    match fixed {
+        Ok(fixed) => Ended {
+            exit_code: fixed.after.exit_code(),
+            summary: look::reason(&fixed.after),
+            result: BoxResult::Fix(fixed.clone()),
+        },
+        Err(error) => error.into(),
     }
 }
 

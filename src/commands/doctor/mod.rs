@@ -16,6 +16,7 @@ use crate::doctor::saved::Saved;
 use crate::doctor::select::Selection;
 use crate::doctor::share::shareable;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
+use crate::events::BoxResult;
 use crate::output::to_file;
 use crate::resources::Context;
 use crate::resources::system::REACHED;
@@ -55,31 +56,38 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
         drop(turn);
         told(looked?, options)
     };
-    let looked = room.each("doctor", work, ended).await;
-    let code = worst(looked.iter().map(|(_, report)| ended(report).exit_code));
-    let stopped = environment.interrupts.asked() > 0;
-    let reports: Vec<Report> = looked
+    // What was not tried has a report too, but where somebody stopped the run.
+    let as_told = |target: &str, report: Result<Report>| match report {
+        Err(error)
+            if error.kind == ErrorKind::Interrupted && environment.interrupts.asked() == 0 =>
+        {
+            Ok(not_tried(target, &error))
+        }
+        report => report,
+    };
+    let ended = |target: &Target, report: &Result<Report>| {
+        let (exit_code, summary) = match report {
+            Ok(report) => (report.exit_code(), look::reason(report)),
+            Err(error) => (error.exit_code(), error.to_string()),
+        };
+        let result = match as_told(&target.to_string(), report.clone()) {
+            Ok(report) => BoxResult::Doctor(report),
+            Err(error) => error.into(),
+        };
+        Ended {
+            exit_code,
+            summary,
+            result,
+        }
+    };
+    let (looked, code) = room.each("doctor", work, ended).await;
+    let told = looked
         .into_iter()
-        .map(|(target, report)| match report {
-            Err(error) if error.kind == ErrorKind::Interrupted && !stopped => {
-                Ok(not_tried(&target, &error))
-            }
-            report => report,
-        })
-        .collect::<Result<_>>()?;
+        .map(|(target, report)| as_told(&target, report));
+    let reports: Vec<Report> = told.collect::<Result<_>>()?;
     environment.tell(|output| output.doctor(&reports))?;
     write_reports(environment, options, &reports)?;
     Ok(code)
-}
-
-fn ended(report: &Result<Report>) -> Ended {
-    match report {
-        Ok(report) => Ended {
-            exit_code: report.exit_code(),
-            summary: look::reason(report),
-        },
-        Err(error) => error.into(),
-    }
 }
 
 /// The report on a box that nobody looked at, because too many others had failed.

@@ -20,10 +20,7 @@ pub fn run(
     for file in &options.from {
         reports.push(judged(environment, workshop, file, options)?);
     }
-    environment.tell(|output| match &reports[..] {
-        [_] => output.doctor(&reports),
-        _ => output.people(&reports),
-    })?;
+    environment.tell(|output| output.people(&reports))?;
     write_reports(environment, options, &reports)?;
     Ok(worst(reports.iter().map(Report::exit_code)))
 }

@@ -10,7 +10,8 @@ use super::verdict::verdict;
 use crate::error::{Advice, Error, Result};
 use crate::output::style::{Label, Style, put};
 use crate::output::text::{Text, UNBROKEN};
-use crate::output::{Done, Listed, Up};
+use crate::output::{Done, Listed};
+use crate::provision::outcome::Up;
 
 /// What `up` did: the changes, the checks, and where the server answers.
 pub fn up(

@@ -95,6 +95,7 @@ impl Board {
                 exit_code,
                 summary,
                 took,
+                ..
             } if self.boxes.are_several() => self.end_box(target, exit_code, summary, took),
             Event::StepStarted { step } => self.start(target, step, now),
             Event::StepProgress {
