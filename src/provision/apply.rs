@@ -60,7 +60,7 @@ pub async fn scripts(
     transport: Arc<dyn Transport>,
     steps: &[Step],
     manner: &Manner<'_>,
-    hold: &mut Hold,
+    hold: Hold,
     events: &Events,
 ) -> Result<Applied> {
     let numbered: Vec<(usize, &Step)> = steps
@@ -111,7 +111,7 @@ struct Followed<'a> {
     transport: Arc<dyn Transport>,
     teller: Teller<'a>,
     sudo: &'a Sudo,
-    hold: &'a mut Hold,
+    hold: Hold,
     /// How many bytes of what the run wrote were heard.
     heard: u64,
     /// How much was heard when the link was lost last, and when that was.

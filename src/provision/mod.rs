@@ -223,7 +223,7 @@ async fn apply(
     facts: &Facts,
     wishes: &Wishes<'_>,
 ) -> Result<(Applied, Arc<dyn Transport>)> {
-    let mut hold = wishes.interrupts.hold();
+    let hold = wishes.interrupts.hold();
     if hold.asked() > 0 {
         return Err(Error::new(
             ErrorKind::Interrupted,
@@ -237,8 +237,18 @@ async fn apply(
         patience: wishes.patience,
     };
     let events = wishes.events;
-    let scripts = apply::scripts(target, transport, &plans.steps, &manner, &mut hold, events);
+    let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
+    let failed = |(step, status): (&Step, &ChangeStatus)| {
+        step.is_essential && matches!(status, ChangeStatus::Failed(_))
+    };
+    let is_pull = |step: &Step| matches!(step.change.action, Action::Pull(_));
+    let pulls = plans.steps.iter().any(is_pull)
+        && !applied.waited
+        && !plans.steps.iter().zip(&applied.statuses).any(failed);
+    if pulls {
+        pull::go_on(wishes, &applied)?;
+    }
     let mut transport = target.connect().await.map_err(|error| {
         let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
         let made = applied.statuses.iter().filter(done).count();
@@ -251,20 +261,8 @@ async fn apply(
             ..error
         }
     })?;
-    let failed = |(step, status): (&Step, &ChangeStatus)| {
-        step.is_essential && matches!(status, ChangeStatus::Failed(_))
-    };
-    if !applied.waited && !plans.steps.iter().zip(&applied.statuses).any(failed) {
-        let steps = &plans.steps;
-        pull::pulls(
-            target,
-            &mut transport,
-            steps,
-            &mut hold,
-            events,
-            &mut applied,
-        )
-        .await?;
+    if pulls {
+        pull::pulls(target, &mut transport, &plans.steps, wishes, &mut applied).await?;
     }
     Ok((applied, transport))
 }

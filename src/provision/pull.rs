@@ -8,11 +8,11 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{Stream, StreamExt};
 
-use super::Target;
 use super::apply::{self, Applied, RECONNECTING, open_again};
 use super::outcome::ChangeStatus;
 use super::plan::Step;
 use super::teller::{AGAIN, stopping};
+use super::{Target, Wishes};
 use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events, Failure};
@@ -37,14 +37,16 @@ pub async fn pulls(
     target: &dyn Target,
     transport: &mut Arc<dyn Transport>,
     steps: &[Step],
-    hold: &mut Hold,
-    events: &Events,
+    wishes: &Wishes<'_>,
     applied: &mut Applied,
 ) -> Result<()> {
+    let events = wishes.events;
+    let mut hold = wishes.interrupts.hold();
     for (number, step) in steps.iter().enumerate() {
         let Action::Pull(images) = &step.change.action else {
             continue;
         };
+        go_on(wishes, applied)?;
         let title = &step.change.title;
         let began = Instant::now();
         events.emit(Event::StepStarted {
@@ -54,19 +56,19 @@ pub async fn pulls(
             target,
             transport,
             step: title,
-            hold,
-            events,
+            wishes,
         };
-        applied.statuses[number] = match pulling.over_any_link(images).await {
+        let pulled = tokio::select! {
+            pulled = pulling.over_any_link(images) => pulled,
+            () = asked_twice(&mut hold, events) => Err(stopped(&format!("during: {title}"))),
+        };
+        applied.statuses[number] = match pulled {
             Ok(()) => {
                 events.emit(Event::StepFinished {
                     step: title.clone(),
                     took: began.elapsed(),
                 });
                 ChangeStatus::Done
-            }
-            Err(error) if error.kind == ErrorKind::Interrupted => {
-                return Err(with_count(error, &applied.statuses));
             }
             Err(error) => {
                 let failure = Failure {
@@ -77,6 +79,9 @@ pub async fn pulls(
                     step: title.clone(),
                     failure: failure.clone(),
                 });
+                if error.kind == ErrorKind::Interrupted {
+                    return Err(counted(error, applied));
+                }
                 ChangeStatus::Failed(failure)
             }
         };
@@ -84,14 +89,39 @@ pub async fn pulls(
     Ok(())
 }
 
-fn with_count(error: Error, statuses: &[ChangeStatus]) -> Error {
+/// Whether images are still to be pulled.
+///
+/// # Errors
+/// When the person stopped the run.
+pub fn go_on(wishes: &Wishes<'_>, applied: &Applied) -> Result<()> {
+    match wishes.interrupts.asked() {
+        0 => Ok(()),
+        _ => Err(counted(stopped("before it pulled images"), applied)),
+    }
+}
+
+/// Returns when the person wants the end at once, and tells each wish.
+async fn asked_twice(hold: &mut Hold, events: &Events) {
+    loop {
+        hold.asked_again().await;
+        events.note(stopping(hold.asked(), "image"));
+        if hold.asked() > 1 {
+            return;
+        }
+    }
+}
+
+fn stopped(when: &str) -> Error {
+    Error::new(ErrorKind::Interrupted, format!("you stopped it {when}"))
+}
+
+fn counted(error: Error, applied: &Applied) -> Error {
     let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
-    let made = statuses.iter().filter(done).count();
-    let message = format!(
-        "{}; {made} of {} changes were made",
-        error.message,
-        statuses.len()
+    let (made, all) = (
+        applied.statuses.iter().filter(done).count(),
+        applied.statuses.len(),
     );
+    let message = format!("{}; {made} of {all} changes were made", error.message);
     Error { message, ..error }.hint(AGAIN)
 }
 
@@ -100,8 +130,7 @@ struct Pulling<'a> {
     target: &'a dyn Target,
     transport: &'a mut Arc<dyn Transport>,
     step: &'a str,
-    hold: &'a mut Hold,
-    events: &'a Events,
+    wishes: &'a Wishes<'a>,
 }
 
 impl Pulling<'_> {
@@ -113,14 +142,13 @@ impl Pulling<'_> {
             if pulled.is_ok() || is_stopped || !is_lost(self.transport.as_ref()).await {
                 return pulled;
             }
-            self.events.warning(
+            if self.wishes.interrupts.asked() > 0 {
+                return Err(stopped("when the link to the box was lost"));
+            }
+            self.wishes.events.warning(
                 "The link to the box is lost; it is opened again, and the images are pulled on",
             );
-            let opened = open_again(self.target, Instant::now() + RECONNECTING);
-            *self.transport = tokio::select! {
-                opened = opened => opened?,
-                () = self.hold.asked_again() => return Err(stopped("while the link was lost")),
-            };
+            *self.transport = open_again(self.target, Instant::now() + RECONNECTING).await?;
         }
         self.each(images).await
     }
@@ -129,10 +157,10 @@ impl Pulling<'_> {
     ///
     /// # Errors
     /// In the registry's or Docker's own words, with the image that could not be had.
-    async fn each(&mut self, images: &[String]) -> Result<()> {
+    async fn each(&self, images: &[String]) -> Result<()> {
         let docker = connect_docker(self.transport.clone()).await?;
         for image in images {
-            if self.hold.asked() > 0 {
+            if self.wishes.interrupts.asked() > 0 {
                 return Err(stopped(&format!("before {image} was pulled")));
             }
             let options = CreateImageOptionsBuilder::default()
@@ -140,7 +168,7 @@ impl Pulling<'_> {
                 .build();
             let mut layers = Layers::default();
             let mut said = docker.create_image(Some(options), None, None);
-            while let Some(info) = self.next(&mut said, image).await? {
+            while let Some(info) = next(&mut said, image).await? {
                 let info = info.map_err(|error| {
                     let Error { cause, message, .. } = docker_error(error);
                     Error::failed(format!("{image} could not be pulled"))
@@ -152,38 +180,13 @@ impl Pulling<'_> {
         Ok(())
     }
 
-    /// What Docker says next; it tells of a pull many times a second while bytes come.
-    async fn next<T>(
-        &mut self,
-        said: &mut (impl Stream<Item = T> + Unpin),
-        image: &str,
-    ) -> Result<Option<T>> {
-        loop {
-            tokio::select! {
-                heard = tokio::time::timeout(SILENCE, said.next()) => {
-                    return heard.map_err(|_| {
-                        Error::failed(format!("{image} could not be pulled"))
-                            .because(format!("nothing came for {} s", SILENCE.as_secs()))
-                    });
-                }
-                () = self.hold.asked_again() => {
-                    let asked = self.hold.asked();
-                    self.events.note(stopping(asked, "image"));
-                    if asked > 1 {
-                        return Err(stopped(&format!("while {image} was pulled")));
-                    }
-                }
-            }
-        }
-    }
-
     fn tell(&self, layers: &mut Layers, image: &str, info: CreateImageInfo) {
         let status = info.status.unwrap_or_default();
         if let Some(layer) = info.id {
             let bytes = info.progress_detail.unwrap_or_default();
             layers.hear(layer, &status, bytes.current, bytes.total);
         }
-        self.events.emit(Event::StepProgress {
+        self.wishes.events.emit(Event::StepProgress {
             step: self.step.to_owned(),
             detail: format!("{image}: {status}"),
             fraction: layers.fraction(),
@@ -191,11 +194,14 @@ impl Pulling<'_> {
     }
 }
 
-fn stopped(when: &str) -> Error {
-    Error::new(
-        ErrorKind::Interrupted,
-        format!("you stopped the run {when}"),
-    )
+/// What Docker says next; it tells of a pull many times a second while bytes come.
+async fn next<T>(said: &mut (impl Stream<Item = T> + Unpin), image: &str) -> Result<Option<T>> {
+    tokio::time::timeout(SILENCE, said.next())
+        .await
+        .map_err(|_| {
+            Error::failed(format!("{image} could not be pulled"))
+                .because(format!("nothing came for {} s", SILENCE.as_secs()))
+        })
 }
 
 /// Whether nothing can be asked over this link any more.

@@ -155,17 +155,16 @@ fn a_pull_is_stopped_behind_its_image_or_at_once(it: &Workbox, registry: &Runnin
     stopped(1)
         .exit(5)
         .says(&format!(
-            "you stopped the run before {place}/dw-hello was pulled"
+            "you stopped it before {place}/dw-hello was pulled"
         ))
         .says("0 of 1 changes were made");
     assert_eq!(
         it.doctor().check("box.docker.images").summary,
         format!("Not in the box: {place}/dw-hello")
     );
-    stopped(2).exit(5).says(&format!(
-        "you stopped the run while {} was pulled",
-        hello("1")
-    ));
+    stopped(2)
+        .exit(5)
+        .says(&format!("you stopped it during: Pull {}", hello("1")));
     it.provision().exit(0).says("1 change made");
 }
 
