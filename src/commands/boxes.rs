@@ -345,8 +345,8 @@ impl<'a> Remote<'a> {
         let until = self.until();
         let mut records =
             collect::over(transport.clone(), &self.probes, &ways, &self.sudo, until).await;
-        if is_settling(self.workshop, &records) {
-            self.await_settled(transport.as_ref()).await;
+        if let Some(patience) = settling(self.workshop, &records) {
+            self.await_settled(transport.as_ref(), patience).await;
             let again =
                 collect::over(transport, &self.probes, &ways, &self.sudo, self.until()).await;
             // What was seen while the services started counts, where there was no time to look again.
@@ -362,7 +362,7 @@ impl<'a> Remote<'a> {
 
     /// Waits until the box's services have started that were about to. How they are is asked again after
     /// that, so nothing that goes wrong here is lost.
-    async fn await_settled(&self, transport: &dyn Transport) {
+    async fn await_settled(&self, transport: &dyn Transport, patience: Duration) {
         let step = format!("Waiting for the services of {}", self.name);
         let began = Instant::now();
         let events = &self.events;
@@ -371,7 +371,7 @@ impl<'a> Remote<'a> {
         // The half of what is left is for looking again.
         let patience = self
             .until
-            .map_or(SETTLING, |_| SETTLING.min(collect::left(self.until()) / 2));
+            .map_or(patience, |_| patience.min(collect::left(self.until()) / 2));
         if let Ok(mut exec) = transport.exec(&script).await {
             let mut said = String::new();
             let reading = exec.stdout.read_to_string(&mut said);
@@ -421,16 +421,17 @@ impl provision::Target for Remote<'_> {
     }
 }
 
-/// Whether what was seen of the box's services is not how it will be in a moment.
-fn is_settling(workshop: &Workshop, records: &Records) -> bool {
-    let Ok(units) = Units::observe(records) else {
-        return false;
-    };
+/// How long to wait at most where what was seen of the box's services is not how it will be in a moment.
+fn settling(workshop: &Workshop, records: &Records) -> Option<Duration> {
+    let units = Units::observe(records).ok()?;
     let answers = |clusters: Clusters| clusters.server.is_some();
-    let is_silent = || matches!(Http::observe(records), Ok(Http(None)));
-    let began = |clock: Clock| units.has_just_begun(&workshop.server.unit, clock.now());
-    units.are_settling(Clusters::observe(records).is_ok_and(answers))
-        || is_silent() && Clock::observe(records).is_ok_and(began)
+    if units.are_settling(Clusters::observe(records).is_ok_and(answers)) {
+        return Some(SETTLING);
+    }
+    let is_silent = matches!(Http::observe(records), Ok(Http(None)));
+    let now = Clock::observe(records).ok()?.now();
+    let left = units.left_to_begin(&workshop.server.unit, now);
+    left.filter(|_| is_silent).map(Duration::from_secs)
 }
 
 async fn locate(

@@ -8,6 +8,8 @@ use crate::workshop::Workshop;
 
 /// How many seconds a server may take until it listens: on a box that boots it has to wait for its turn.
 const BEGINNING: u64 = 15;
+/// How many seconds may lie between two answers to questions that were asked at once.
+const BESIDE: u64 = 2;
 
 /// The state of one unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,14 +89,16 @@ impl Units {
         units.any(|(name, unit)| unit.has_job && !has_started(name, unit))
     }
 
-    /// Whether this service began so lately that it may not listen yet; `now` is the box's time, in seconds since
-    /// 1970.
+    /// For how many seconds more this service may not listen yet, because it began lately; `now` is the box's time,
+    /// in seconds since 1970.
     #[must_use]
-    pub fn has_just_begun(&self, name: &str, now: u64) -> bool {
+    pub fn left_to_begin(&self, name: &str, now: u64) -> Option<u64> {
         let unit = self.get(name);
-        // A clock that was set back meanwhile tells nothing.
-        let ago = now.checked_sub(unit.active_since / 1_000_000);
-        unit.is_running() && ago.is_some_and(|ago| ago <= BEGINNING)
+        let began = unit.active_since / 1_000_000;
+        // The clock is asked beside systemd, and may be read first. One that was set back tells nothing.
+        let is_known = unit.is_running() && began <= now + BESIDE;
+        let left = BEGINNING.checked_sub(now.saturating_sub(began));
+        left.filter(|_| is_known)
     }
 
     /// A script that ends when systemd has done what it was about to do, and the server, if it then runs,
@@ -231,19 +235,17 @@ mod tests {
         let running = "Id=web.service\nActiveState=active\n\
             ActiveEnterTimestamp=Mon 2026-11-23 18:53:58.900000 UTC";
         let began = 1_795_460_038;
-        for (now, just_begun) in [
-            (began, true),
-            (began + BEGINNING, true),
-            (began + BEGINNING + 1, false),
-            (began - 1, false),
+        for (now, left) in [
+            (began - BESIDE - 1, None),
+            (began - BESIDE, Some(BEGINNING)),
+            (began, Some(BEGINNING)),
+            (began + BEGINNING, Some(0)),
+            (began + BEGINNING + 1, None),
         ] {
-            assert_eq!(
-                units(running).has_just_begun("web.service", now),
-                just_begun
-            );
+            assert_eq!(units(running).left_to_begin("web.service", now), left);
         }
         let ended = running.replace("=active", "=failed");
-        assert!(!units(&ended).has_just_begun("web.service", began));
+        assert_eq!(units(&ended).left_to_begin("web.service", began), None);
     }
 
     #[test]

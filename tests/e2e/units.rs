@@ -72,7 +72,7 @@ fn a_server_that_has_just_begun_is_waited_for(it: &Workbox) {
     // The process is held up before it listens.
     it.run(
         "sudo sh -c 'until systemctl restart docker-workshop; systemctl kill -s STOP docker-workshop; \
-         [ -z \"$(ss -Hltn \"sport = :8080\")\" ]; do systemctl kill -s CONT docker-workshop; done'",
+         systemctl -q is-active docker-workshop && [ -z \"$(ss -Hltn \"sport = :8080\")\" ]; do systemctl kill -s CONT docker-workshop; done'",
     );
     let mut run = it.start(&["provision", "--yes"]);
     run.await_said("Waiting for the services");
