@@ -21,9 +21,9 @@ pub enum Event {
         /// As the person would write them, in the order of the summary.
         targets: Vec<String>,
     },
-    /// Work on one box of several begins.
+    /// Work on a box begins.
     BoxStarted,
-    /// Work on one box of several is over.
+    /// Work on a box is over.
     BoxFinished {
         /// The number that a run of this box alone would end with.
         exit_code: u8,
@@ -69,7 +69,7 @@ pub enum BoxResult {
     Up(Up),
     Doctor(Report),
     Fix(Fixed),
-    Error { error: Error },
+    Error { schema_version: u32, error: Error },
 }
 
 impl BoxResult {
@@ -79,14 +79,18 @@ impl BoxResult {
         match self {
             Self::Doctor(report) => report.ready,
             Self::Fix(fixed) => fixed.after.ready,
-            Self::Provision(_) | Self::Up(_) | Self::Error { .. } => false,
+            Self::Up(up) => up.doctor.as_ref().is_some_and(|report| report.ready),
+            Self::Provision(_) | Self::Error { .. } => false,
         }
     }
 }
 
 impl From<Error> for BoxResult {
     fn from(error: Error) -> Self {
-        Self::Error { error }
+        Self::Error {
+            schema_version: 1,
+            error,
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Ended {
     pub exit_code: ExitCode,
     /// One sentence.
     pub summary: String,
+    /// The whole of it.
     pub result: BoxResult,
 }
 
@@ -125,7 +126,7 @@ impl<'a> Room<'a> {
             let Ended {
                 exit_code,
                 summary,
-                result: told,
+                result: whole,
             } = ended(target, &result);
             // One that was not tried did not fail.
             if !matches!(exit_code, ExitCode::Ready | ExitCode::Interrupted) {
@@ -135,7 +136,7 @@ impl<'a> Room<'a> {
                 exit_code: exit_code as u8,
                 summary,
                 took: began.elapsed(),
-                result: Arc::new(told),
+                result: Arc::new(whole),
             });
             (result, exit_code)
         });

@@ -104,13 +104,14 @@ impl Run {
 /// What came of a run over boxes: the document of the one box, or a list for several.
 pub fn run(out: &mut dyn Write, run: &Run) -> io::Result<()> {
     let boxes: Vec<_> = run.boxes().collect();
+    debug_assert_eq!(boxes.len(), run.targets.len(), "every box has ended");
     match &boxes[..] {
-        [(_, BoxResult::Error { error })] => self::error(out, error),
+        [(_, BoxResult::Error { error, .. })] => self::error(out, error),
         [(_, result)] => document(out, result),
         _ => {
             let is_ready = || boxes.iter().all(|(_, result)| result.is_ready());
             let targets = boxes.iter().map(|(target, result)| match result {
-                BoxResult::Error { error } => OfTarget::Error { target, error },
+                BoxResult::Error { error, .. } => OfTarget::Error { target, error },
                 done => OfTarget::Done(done),
             });
             let targets: Vec<_> = targets.collect();

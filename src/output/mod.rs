@@ -143,9 +143,11 @@ impl Output {
     pub fn events(&self, progress: &Progress, log: Option<stream::Log>) -> Events {
         let (terminal, told) = (progress.events(), self.told.clone());
         let streams = self.format == Format::Ndjson;
-        let result = self.result_events();
+        let run = self.run.clone();
         Events::told_to(move |event| {
-            result.tell(event.clone());
+            run.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .hear(&event);
             if let Some(log) = &log {
                 log.tell(&event);
             }

@@ -144,22 +144,49 @@ fn each_box_is_told_whole_when_it_ends_and_all_of_them_are_the_result() {
 }
 
 #[test]
-fn what_is_mended_in_a_room_is_broken_off_like_any_other_run() {
+fn what_is_mended_in_a_room_is_broken_off_and_gone_on_with_like_any_other_run() {
     let (_silent, mut targets) = room();
     targets.reverse();
     let named: Vec<String> = targets.iter().map(|it| format!("--target {it}")).collect();
-    let line = format!(
-        "doctor --fix --max-fail 1 --format json --timeout 1 {}",
-        named.join(" ")
-    );
-    let document: Value = serde_json::from_str(&Place::new().dwenv(&line).ended(5).out).unwrap();
-    assert_eq!(document["ready"], false);
-    let told = document["targets"].as_array().expect("a list");
-    assert_eq!(told[0]["doctor"]["ready"], false);
-    for told in &told[1..] {
-        assert_eq!(
-            told["error"]["message"],
-            "not tried: 1 of the other boxes had failed (--max-fail 1)"
+    let fix = "doctor --fix --max-fail 1 --format json --timeout 1";
+    let place = Place::new();
+    for which in [&named.join(" "), "--limit failed"] {
+        let told = place.dwenv(&format!("{fix} {which}")).ended(5).out;
+        let document: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(document["ready"], false);
+        let told = document["targets"].as_array().expect("a list");
+        assert_eq!(told.len(), targets.len(), "{which}");
+        assert_eq!(told[0]["doctor"]["ready"], false);
+        for told in &told[1..] {
+            assert_eq!(
+                told["error"]["message"],
+                "not tried: 1 of the other boxes had failed (--max-fail 1)"
+            );
+        }
+    }
+}
+
+/// Nothing else is told of a run whose result is shared.
+#[test]
+fn a_result_that_is_shared_is_whole() {
+    let (_silent, targets) = room();
+    for count in [1, 2] {
+        let named = targets.iter().rev().take(count);
+        let named: Vec<String> = named.map(|it| format!("--target {it}")).collect();
+        let line = format!(
+            "doctor --share --format json --timeout 1 {}",
+            named.join(" ")
         );
+        let told = Place::new().dwenv(&line).ended(3).out;
+        let document: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(document["ready"], false);
+        let reports = match document.get("targets") {
+            None => vec![&document],
+            Some(reports) => reports.as_array().expect("a list").iter().collect(),
+        };
+        assert_eq!(reports.len(), count);
+        for report in reports {
+            assert!(report["checks"].as_array().is_some_and(|it| !it.is_empty()));
+        }
     }
 }

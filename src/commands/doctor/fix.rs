@@ -29,14 +29,19 @@ pub async fn run(
     targets: &[Target],
     options: &cli::Doctor,
 ) -> Result<ExitCode> {
-    // Who is asked is asked of one box after the other.
+    // Who is asked is asked about one box after the other.
+    let jobs = if environment.global.yes {
+        options.several.jobs
+    } else {
+        1
+    };
     let several = cli::Several {
-        jobs: 1,
+        jobs,
         ..options.several.clone()
     };
     let room = Room::new(environment, targets, &several);
     let work = async |target, turn: Turn<'_>| {
-        let fixed = one(environment, workshop, target, options).await;
+        let fixed = one(environment, workshop, target, &turn, options).await;
         drop(turn);
         fixed
     };
@@ -66,6 +71,7 @@ async fn one(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
+    turn: &Turn<'_>,
     options: &cli::Doctor,
 ) -> Result<Fixed> {
     let looked = look::once(environment, workshop, target, options).await?;
@@ -101,6 +107,7 @@ async fn one(
     let asking = ItemByItem {
         environment,
         context: remote.context(),
+        is_alone: turn.is_alone(),
         wrong,
         asked: Mutex::default(),
     };
@@ -155,6 +162,8 @@ async fn one(
 struct ItemByItem<'a> {
     environment: &'a Environment,
     context: Context<'a>,
+    /// Whether there is no other box that a question could be about.
+    is_alone: bool,
     wrong: Wrong,
     asked: Mutex<Asked>,
 }
@@ -196,7 +205,11 @@ impl ItemByItem<'_> {
             offer.unattended
         } else {
             self.environment.tell(|output| output.proposal(&offer))?;
-            self.environment.agreed("Make this change?").await?
+            let question = match self.is_alone {
+                true => "Make this change?".to_owned(),
+                false => format!("Make this change on {}?", self.context.target),
+            };
+            self.environment.agreed(&question).await?
         };
         if !agreed {
             self.decline(&step.checks);
