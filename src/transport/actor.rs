@@ -73,7 +73,7 @@ pub(super) struct Actor {
     /// Whether the opening of a channel, and the start of a command, wait with a packet.
     openings_wait: bool,
     starts_wait: bool,
-    /// When a channel was last closed, until it has excused one refusal.
+    /// When a channel was last closed.
     closed: Option<Instant>,
     disconnecting: bool,
 }
@@ -247,10 +247,10 @@ impl Actor {
                 return Err(Lost(error.message().to_owned()));
             }
             // A server at its MaxSessions forgets a closed channel only after it has read what
-            // came with the closing: the same request again, and there is room.
+            // came with the closing, and a busy one after that: the same request again, until there is room.
             let closed = self
                 .closed
-                .take_if(|_| matches!(command, Command::Exec { .. }));
+                .filter(|_| matches!(command, Command::Exec { .. }));
             if closed.is_some_and(|at| at.elapsed() < AFTERMATH) {
                 return Ok(true);
             }
