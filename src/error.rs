@@ -22,6 +22,22 @@ pub enum ExitCode {
     Interrupted = 5,
 }
 
+impl ExitCode {
+    /// That of several boxes: a failure counts more than what could not be determined.
+    #[must_use]
+    pub fn worst(codes: impl IntoIterator<Item = Self>) -> Self {
+        let gravity = |code: &Self| match code {
+            Self::Ready => 0,
+            Self::Undetermined => 1,
+            Self::Locked => 2,
+            Self::Interrupted => 3,
+            Self::Failed => 4,
+            Self::Usage => 5,
+        };
+        codes.into_iter().max_by_key(gravity).unwrap_or(Self::Ready)
+    }
+}
+
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         Self::from(code as u8)

@@ -88,7 +88,7 @@ How to read this:
 - The first run is apt's own work, the same in each: it fetches, unpacks and sets up the packages, and nearly all of
   dwenv's time is in it. What it can save lies around that, and in what it need not wait for: syncs of the packages' files, and
   services that start. dpkg syncs its own database a thousand times, and systemd reads its units again with each service. Both
-  are left to them: a box whose dpkg forgets what it has is not mended by another run, and an upgrade wants its restarts.
+  are left to them: a box that loses its power must not lose what dpkg knows, and an upgrade wants its restarts.
 - dwenv looks at more than the others do: also at what nobody declared and what breaks a workshop, such as a full disk, a wrong
   clock, units that failed and certificates. The others look at what their files say.
 ";

@@ -9,7 +9,6 @@ use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::Environment;
-use super::doctor::worst;
 use crate::cli;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::events::{BoxResult, Event, Events};
@@ -145,7 +144,7 @@ impl<'a> Room<'a> {
         let numbers = codes.iter().map(|code| *code as u8);
         self.remember(names.iter().cloned().zip(numbers));
         let boxes = names.into_iter().zip(results).collect();
-        (boxes, worst(codes.into_iter()))
+        (boxes, ExitCode::worst(codes))
     }
 
     /// Why nothing was touched, where the room's question was answered with no, or by nobody.

@@ -2,7 +2,6 @@
 
 use super::Environment;
 use super::boxes::Remote;
-use super::doctor::worst;
 use super::provision::provision;
 use super::room::{Ended, Room, Turn};
 use crate::cli;
@@ -122,7 +121,7 @@ async fn one(
     if !failed {
         let findings = doctor::judge(remote.context(), &provisioned.facts);
         let report = Report::new(&remote.name, findings);
-        code = worst([code, report.exit_code()].into_iter());
+        code = ExitCode::worst([code, report.exit_code()]);
         up.doctor = Some(report);
     }
     if code == ExitCode::Ready {

@@ -20,7 +20,7 @@ pub mod text;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -145,9 +145,7 @@ impl Output {
         let streams = self.format == Format::Ndjson;
         let run = self.run.clone();
         Events::told_to(move |event| {
-            run.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .hear(&event);
+            locked(&run).hear(&event);
             if let Some(log) = &log {
                 log.tell(&event);
             }
@@ -166,11 +164,7 @@ impl Output {
     #[must_use]
     pub fn result_events(&self) -> Events {
         let run = self.run.clone();
-        Events::told_to(move |told| {
-            run.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .hear(&told);
-        })
+        Events::told_to(move |told| locked(&run).hear(&told))
     }
 
     /// What doctor found, on one target or several.
@@ -334,10 +328,7 @@ impl Output {
     /// The result of a run over boxes: for a program the document that its events make.
     fn run_result(&self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         self.result(|out| match self.is_for_programs() {
-            true => json::run(
-                out,
-                &self.run.lock().unwrap_or_else(PoisonError::into_inner),
-            ),
+            true => json::run(out, &locked(&self.run)),
             false => render(out),
         })
     }
@@ -362,6 +353,10 @@ impl Output {
     fn verbose(&self) -> bool {
         self.verbosity == Verbosity::Verbose
     }
+}
+
+fn locked(run: &Mutex<json::Run>) -> MutexGuard<'_, json::Run> {
+    run.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What doctor found, in any of the formats.

@@ -42,6 +42,14 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// How many changes were made, in words.
+    #[must_use]
+    pub fn count(&self) -> String {
+        let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
+        let made = self.statuses.iter().filter(done).count();
+        format!("{made} of {} changes were made", self.statuses.len())
+    }
+
     /// Whether the run ended before its end: a step failed on which others stand.
     #[must_use]
     pub fn broken_off(&self, steps: &[Step]) -> bool {

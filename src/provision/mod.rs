@@ -249,17 +249,13 @@ async fn apply(
     if pulls {
         pull::go_on(wishes, &applied)?;
     }
-    let mut transport = target.connect().await.map_err(|error| {
-        let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
-        let made = applied.statuses.iter().filter(done).count();
-        let all = applied.statuses.len();
-        Error {
-            message: format!(
-                "{made} of {all} changes were made, and then nobody could look at the box: {}",
-                error.message
-            ),
-            ..error
-        }
+    let mut transport = target.connect().await.map_err(|error| Error {
+        message: format!(
+            "{}, and then nobody could look at the box: {}",
+            applied.count(),
+            error.message
+        ),
+        ..error
     })?;
     if pulls {
         pull::pulls(target, &mut transport, &plans.steps, wishes, &mut applied).await?;

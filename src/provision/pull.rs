@@ -116,12 +116,7 @@ fn stopped(when: &str) -> Error {
 }
 
 fn counted(error: Error, applied: &Applied) -> Error {
-    let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
-    let (made, all) = (
-        applied.statuses.iter().filter(done).count(),
-        applied.statuses.len(),
-    );
-    let message = format!("{}; {made} of {all} changes were made", error.message);
+    let message = format!("{}; {}", error.message, applied.count());
     Error { message, ..error }.hint(AGAIN)
 }
 

@@ -187,16 +187,11 @@ impl<'a> Teller<'a> {
     }
 
     fn interrupted(&self, what: &str, why: &str) -> Error {
-        let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
-        let made = self.applied.statuses.iter().filter(done).count();
         let mut message = match self.current {
             Some(number) => format!("{what} during: {}", self.steps[number].change.title),
             None => what.to_owned(),
         };
-        message.push_str(&format!(
-            "; {made} of {} changes were made",
-            self.steps.len()
-        ));
+        message.push_str(&format!("; {}", self.applied.count()));
         let error = Error::new(ErrorKind::Interrupted, message).hint(AGAIN);
         match why {
             "" => error,

@@ -98,7 +98,7 @@ impl Units {
         // The clock is asked beside systemd, and may be read first. One that was set back tells nothing.
         let is_known = unit.is_running() && began <= now + BESIDE;
         let left = BEGINNING.checked_sub(now.saturating_sub(began));
-        left.filter(|_| is_known)
+        left.filter(|left| is_known && *left > 0)
     }
 
     /// A script that ends when systemd has done what it was about to do, and the server, if it then runs,
@@ -239,8 +239,8 @@ mod tests {
             (began - BESIDE - 1, None),
             (began - BESIDE, Some(BEGINNING)),
             (began, Some(BEGINNING)),
-            (began + BEGINNING, Some(0)),
-            (began + BEGINNING + 1, None),
+            (began + BEGINNING - 1, Some(1)),
+            (began + BEGINNING, None),
         ] {
             assert_eq!(units(running).left_to_begin("web.service", now), left);
         }

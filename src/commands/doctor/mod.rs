@@ -178,16 +178,3 @@ fn write_reports(
     }
     Ok(())
 }
-
-/// The exit code of several boxes: a failure counts more than what could not be determined.
-pub fn worst(codes: impl Iterator<Item = ExitCode>) -> ExitCode {
-    let gravity = |code: &ExitCode| match code {
-        ExitCode::Ready => 0,
-        ExitCode::Undetermined => 1,
-        ExitCode::Locked => 2,
-        ExitCode::Interrupted => 3,
-        ExitCode::Failed => 4,
-        ExitCode::Usage => 5,
-    };
-    codes.max_by_key(gravity).unwrap_or(ExitCode::Ready)
-}

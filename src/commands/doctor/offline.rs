@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Saved, reported, shared, worst, write_reports};
+use super::{Saved, reported, shared, write_reports};
 use crate::cli;
 use crate::commands::Environment;
 use crate::doctor;
@@ -22,7 +22,7 @@ pub fn run(
     }
     environment.tell(|output| output.people(&reports))?;
     write_reports(environment, options, &reports)?;
-    Ok(worst(reports.iter().map(Report::exit_code)))
+    Ok(ExitCode::worst(reports.iter().map(Report::exit_code)))
 }
 
 fn judged(
