@@ -18,7 +18,7 @@ Exit codes:
   1  A check failed, or a change failed
   2  The command line or the configuration is wrong; nothing was touched
   3  Nothing failed, but something could not be determined: the box did not
-     answer, refused the login or showed another host key
+     answer, refused the login, showed another host key, or was not tried
   4  Another run holds this box
   5  Interrupted: run it again";
 
@@ -99,7 +99,7 @@ pub struct Global {
     ///
     /// `vagrant[:MACHINE]`, `sandbox[:NAME]`, `ssh://USER@HOST[:PORT]`, a name from `~/.ssh/config`, or one
     /// from `[target.NAME]` in config.toml. Several in one: `ssh://vagrant@192.168.33.[11-50]`; all of `[room]`
-    /// in config.toml: `room`. Default: the box that was used last in this folder, else `vagrant`.
+    /// in config.toml: `room`. Default: the box that `up` made or used last in this folder, else `vagrant`.
     #[arg(long = "target", value_name = "TARGET")]
     pub targets: Vec<String>,
 

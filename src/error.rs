@@ -23,7 +23,8 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
-    /// That of several boxes: a failure counts more than what could not be determined.
+    /// That of several boxes: a failure counts more than what could not be determined. One box that could not be
+    /// begun with, as without its key, is a failure among others: it is not true that nothing was touched.
     #[must_use]
     pub fn worst(codes: impl IntoIterator<Item = Self>) -> Self {
         let gravity = |code: &Self| match code {
@@ -34,7 +35,12 @@ impl ExitCode {
             Self::Failed => 4,
             Self::Usage => 5,
         };
-        codes.into_iter().max_by_key(gravity).unwrap_or(Self::Ready)
+        let codes: Vec<Self> = codes.into_iter().collect();
+        let worst = codes.iter().copied().max_by_key(gravity);
+        match worst.unwrap_or(Self::Ready) {
+            Self::Usage if codes.iter().any(|code| *code != Self::Usage) => Self::Failed,
+            worst => worst,
+        }
     }
 }
 
@@ -64,6 +70,8 @@ pub enum ErrorKind {
     Locked,
     /// The person, or a signal, ended the run.
     Interrupted,
+    /// Too many others had failed, so nothing was begun.
+    NotTried,
 }
 
 /// An error for its reader: what happened to which thing, why, and what to do next.
@@ -74,7 +82,7 @@ pub struct Error {
     pub message: String,
     /// Why, in the words of the program or system that said it.
     pub cause: Option<String>,
-    /// What to do next, one sentence or command each.
+    /// What to do next, one sentence or command each; a command may stand in backticks.
     pub hints: Vec<String>,
 }
 
@@ -120,9 +128,10 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self.kind {
             ErrorKind::Usage | ErrorKind::Config => ExitCode::Usage,
-            ErrorKind::Unreachable | ErrorKind::Authentication | ErrorKind::HostKey => {
-                ExitCode::Undetermined
-            }
+            ErrorKind::Unreachable
+            | ErrorKind::Authentication
+            | ErrorKind::HostKey
+            | ErrorKind::NotTried => ExitCode::Undetermined,
             ErrorKind::Failed => ExitCode::Failed,
             ErrorKind::Locked => ExitCode::Locked,
             ErrorKind::Interrupted => ExitCode::Interrupted,
@@ -156,6 +165,10 @@ impl<'a> Advice<'a> {
     #[must_use]
     pub fn of(hint: &'a str) -> Self {
         const PROGRAMS: &[&str] = &["cd", "dwenv", "ssh", "ssh-keygen", "sudo"];
+        let quoted = hint.strip_prefix('`').and_then(|it| it.strip_suffix('`'));
+        if let Some(command) = quoted.filter(|it| !it.contains('`')) {
+            return Self::Command(command);
+        }
         let first = hint.split_whitespace().next().unwrap_or_default();
         if hint.contains('\n') || PROGRAMS.contains(&first) {
             return Self::Command(hint);
@@ -181,6 +194,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_worst_of_several_boxes_is_true_of_all() {
+        use ExitCode::{Failed, Interrupted, Ready, Undetermined, Usage};
+        for (codes, worst) in [
+            (vec![], Ready),
+            (vec![Ready, Undetermined], Undetermined),
+            (vec![Failed, Interrupted, Ready], Failed),
+            (vec![Usage, Usage], Usage),
+            (vec![Ready, Usage], Failed),
+        ] {
+            assert_eq!(ExitCode::worst(codes), worst);
+        }
+    }
+
+    #[test]
     fn a_hint_is_a_command_or_a_sentence() {
         let sentence = |text: &str| Advice::Sentence(text.to_owned());
         for (hint, advice) in [
@@ -203,6 +230,11 @@ mod tests {
             (
                 "Stop it with `dwenv down`.",
                 sentence("Stop it with `dwenv down`."),
+            ),
+            ("`vagrant box prune`", Advice::Command("vagrant box prune")),
+            (
+                "`dwenv down`, then `dwenv up`",
+                sentence("`dwenv down`, then `dwenv up`"),
             ),
         ] {
             assert_eq!(Advice::of(hint), advice);

@@ -10,6 +10,10 @@ use crate::doctor::report::{Remedy, Report};
 use crate::error::Error;
 use crate::provision::outcome::{Outcome, Up};
 
+/// The version of every document and event that a program reads. A field that goes or changes its meaning raises
+/// it; a new field does not.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// One thing that happened during a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -35,7 +39,7 @@ pub enum Event {
     },
     /// The run ends without a result.
     RunFailed { error: Error },
-    /// A longer step begins: what is being done now, in the present participle.
+    /// A longer step begins: what is being done now, such as `Install docker.io`.
     StepStarted { step: String },
     /// The step is under way. `fraction` runs from 0 to 1 where it is known.
     StepProgress {
@@ -88,7 +92,7 @@ impl BoxResult {
 impl From<Error> for BoxResult {
     fn from(error: Error) -> Self {
         Self::Error {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             error,
         }
     }

@@ -13,7 +13,7 @@ use std::process::Command;
 use place::Place;
 use terminal::{CTRL_C, CTRL_D, Terminal};
 
-const QUESTION: &str = "Remove sandbox and everything in it? [y/N]";
+const QUESTION: &str = "Remove the box sandbox and everything in it? [y/N]";
 const CONFIG: &str = "[box]\nip = \"192.168.33.10\"\n";
 
 /// `dwenv destroy` at its question.

@@ -58,6 +58,27 @@ fn machine_readable_rows_are_read_among_other_lines() {
 }
 
 #[test]
+fn what_is_known_of_vagrants_error_is_its_hint() {
+    let said = "The IP address configured for the host-only network is not within the\nallowed ranges. \
+        Please update the address used to be within the allowed\nranges and run the command again.\n\n  \
+        Address: 10.11.12.13\n  Ranges: 192.168.56.0/21\n\nValid ranges can be modified";
+    let error = said::error("Vagrant could not start `web`", said);
+    assert_eq!(error.kind, ErrorKind::Failed);
+    assert!(error.hints[0].starts_with("VirtualBox allows host-only networks only in"));
+    if cfg!(unix) {
+        let command =
+            "`echo '* 10.11.12.0/24 192.168.56.0/21' | sudo tee -a /etc/vbox/networks.conf`";
+        assert_eq!(error.hints.last().map(String::as_str), Some(command));
+    }
+    // What nobody knows has no hint.
+    let error = said::error("Vagrant could not start `web`", "A wholly new misfortune.");
+    assert_eq!(
+        (error.cause.as_deref(), error.hints.len()),
+        (Some("A wholly new misfortune."), 0)
+    );
+}
+
+#[test]
 fn progress_lines_are_told_plainly() {
     assert_eq!(
         said::plain("==> web: Booting VM...", "web"),

@@ -142,6 +142,24 @@ async fn a_passphrase_is_asked_only_for_a_key_that_the_server_takes() {
     assert_eq!(says.asked(), 1);
 }
 
+/// It is typed unseen.
+#[tokio::test]
+async fn a_passphrase_may_be_mistyped_twice() {
+    struct Mistyped(AtomicUsize);
+    impl Passphrase for Mistyped {
+        fn ask(&self, _: &str) -> Option<Secret> {
+            let answers = ["wrong", "wrogn", "right", "never asked for"];
+            let asked = self.0.fetch_add(1, Ordering::Relaxed);
+            answers.get(asked).map(|answer| Secret::new(*answer))
+        }
+    }
+    let server = Sshd::start();
+    let endpoint = server.endpoint_with(vec![server.key("ed25519", "right")]);
+    let mistyped = Arc::new(Mistyped(AtomicUsize::new(0)));
+    works(&endpoint, &Events::nowhere(), mistyped.clone()).await;
+    assert_eq!(mistyped.0.load(Ordering::Relaxed), 3);
+}
+
 #[tokio::test]
 async fn a_refused_login_lists_what_was_offered_and_why_each_failed() {
     let server = Sshd::start();

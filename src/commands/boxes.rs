@@ -1,6 +1,6 @@
 //! The boxes of a run: found, connected to, and asked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -215,6 +215,13 @@ impl<'a> Remote<'a> {
         }
         self.tell_tally(transport.as_ref());
         Ok(Facts::new(records))
+    }
+
+    /// The laptop's side, and why there is no other.
+    pub async fn facts_without(&self, error: &Error) -> Facts {
+        let mut records = self.unreached(error);
+        records.add(self.ask_laptop(&self.probes).await);
+        Facts::new(records)
     }
 
     /// What only a diagnosis asks, but for servers on the internet.
@@ -454,24 +461,30 @@ struct AskPassphrase {
     progress: Arc<Mutex<Progress>>,
     /// By what was asked.
     known: Arc<Mutex<HashMap<String, Secret>>>,
-    /// What was answered from `known` for this box.
-    tried: Mutex<HashSet<String>>,
+    /// What was answered for this box last.
+    tried: Mutex<HashMap<String, Secret>>,
 }
 
 impl Passphrase for AskPassphrase {
     fn ask(&self, what: &str) -> Option<Secret> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(secret) = known.get(what)
-            && tried.insert(what.to_owned())
-        {
-            return Some(secret.clone());
-        }
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let given =
-            progress.suspend(|| self.output.passphrase(&format!("Passphrase of {what}")))?;
+        let last = tried.get(what).map(Secret::reveal);
+        // What this box has not heard yet: perhaps somebody has been asked since.
+        let news = known.get(what).filter(|it| last != Some(it.reveal()));
+        let given = match news {
+            Some(secret) => secret.clone(),
+            None => {
+                let question = match last {
+                    None => format!("Passphrase of {what}"),
+                    Some(_) => format!("That does not open it. Passphrase of {what}"),
+                };
+                let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress.suspend(|| self.output.passphrase(&question))?
+            }
+        };
         known.insert(what.to_owned(), given.clone());
-        tried.insert(what.to_owned());
+        tried.insert(what.to_owned(), given.clone());
         Some(given)
     }
 }

@@ -9,7 +9,7 @@ use crate::workshop::Secrets;
 pub async fn run(environment: &Environment) -> Result<ExitCode> {
     let workshop = environment.workshop(Secrets::Leave).await?;
     let target = environment.one_target(&workshop)?;
-    let question = format!("Remove {target} and everything in it?");
+    let question = format!("Remove the box {target} and everything in it?");
     if !environment.agreed(&question).await? {
         return Err(Error::usage("nothing was touched"));
     }

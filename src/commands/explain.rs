@@ -36,6 +36,11 @@ pub async fn run(environment: &Environment, options: &cli::Explain) -> Result<Ex
 /// The check or the failure with this id.
 fn known(id: &str) -> Option<Explanation> {
     let catalogue = Catalogue::get();
+    // Doctor and lint print ids in brackets.
+    let id = id
+        .strip_prefix('[')
+        .and_then(|id| id.strip_suffix(']'))
+        .unwrap_or(id);
     if let Some(section) = manual::section(id) {
         let failures = catalogue.found_by(section.id).collect();
         return Some(Explanation::Check { section, failures });
@@ -129,9 +134,11 @@ fn near(what: &str) -> Vec<&'static str> {
     let what = what.to_lowercase();
     let ids = Catalogue::get().rows.iter().map(|row| row.id.as_str());
     let mut ids: Vec<(f64, &str)> = manual::ids()
+        .chain(manual::rules().map(|(id, _)| id))
         .chain(ids)
         .map(|id| {
-            let part = id.split(['.', '-']).any(|part| part == what);
+            let part = id.split(['.', '-']).any(|part| part == what)
+                || id.starts_with(&format!("{what}."));
             let alike = strsim::jaro_winkler(id, &what);
             // A word of an id, such as `daemon`, is as good as a slip of the finger.
             (if part { alike.max(ALIKE) } else { alike }, id)

@@ -30,7 +30,7 @@ use crate::output::progress::Progress;
 use crate::output::stream::Log;
 use crate::output::style::ColorWhen;
 use crate::output::{Format, Output, Verbosity};
-use crate::provision::Wishes;
+use crate::provision::{AGAIN, Wishes};
 use crate::secret::Secret;
 use crate::target::last_run::LastRun;
 use crate::target::{self, Here, Purpose, Target};
@@ -56,25 +56,6 @@ pub struct Environment {
 /// # Errors
 /// Whatever kept the command from telling a result of its own.
 pub async fn run(cli: Cli, output: Arc<Output>) -> Result<std::process::ExitCode> {
-    let interrupts = Interrupts::new();
-    let ctrl_c = || async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Where Ctrl-C cannot be heard, the system ends the run by itself.
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        ended = dispatch(cli, output, interrupts.clone()) => ended,
-        () = interrupts.end(ctrl_c) => Err(Error::new(ErrorKind::Interrupted, "interrupted")
-            .hint("Run the same command again: it goes on from what the box then is")),
-    }
-}
-
-async fn dispatch(
-    cli: Cli,
-    output: Arc<Output>,
-    interrupts: Interrupts,
-) -> Result<std::process::ExitCode> {
     let reports = matches!(cli.command, Command::Doctor(_));
     if !reports && matches!(cli.global.format, Format::Junit | Format::Markdown) {
         return Err(Error::usage(
@@ -88,11 +69,22 @@ async fn dispatch(
         )
         .hint("leave out `--log`, or take `--format json`"));
     }
-    let mut environment = Environment::new(cli.global, output, interrupts)?;
+    let mut environment = Environment::new(cli.global, output)?;
     if shares {
         environment.events = environment.output.result_events();
     }
-    let ended = run_command(&environment, cli.command).await;
+    let ctrl_c = || async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Where Ctrl-C cannot be heard, the system ends the run by itself.
+            std::future::pending::<()>().await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = run_command(&environment, cli.command) => ended,
+        () = environment.interrupts.end(ctrl_c) => {
+            Err(Error::new(ErrorKind::Interrupted, "interrupted").hint(AGAIN))
+        }
+    };
     if let Err(error) = &ended {
         environment.events.emit(Event::RunFailed {
             error: error.clone(),
@@ -125,7 +117,9 @@ async fn run_command(
 /// Tells what is wrong with the command line, or prints the help that it asks for.
 #[must_use]
 pub fn usage(error: &clap::Error) -> std::process::ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
     let format = cli::format_asked(&arguments);
     if error.use_stderr() && format != Format::Human {
         let output = Output::new(format, ColorWhen::Auto, Verbosity::Normal);
@@ -163,7 +157,7 @@ pub fn cannot_start(output: &Output, cause: &std::io::Error) -> std::process::Ex
 }
 
 impl Environment {
-    fn new(global: Global, output: Arc<Output>, interrupts: Interrupts) -> Result<Self> {
+    fn new(global: Global, output: Arc<Output>) -> Result<Self> {
         let folder = match &global.directory {
             Some(folder) => folder.clone(),
             None => std::env::current_dir()
@@ -189,7 +183,7 @@ impl Environment {
             folder,
             global,
             output,
-            interrupts,
+            interrupts: Interrupts::new(),
             events,
             progress,
             passphrases: Arc::default(),
@@ -244,7 +238,11 @@ impl Environment {
     fn one_target(&self, workshop: &Workshop) -> Result<Target> {
         match &self.targets(workshop, Purpose::Use)?[..] {
             [target] => Ok(target.clone()),
-            _ => Err(Error::usage("this command takes one --target only")),
+            several => Err(Error::usage(format!(
+                "this command works on one box, and {} are named",
+                several.len()
+            ))
+            .hint("name one of them with `--target`")),
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Room<'a> {
     jobs: u32,
     max_fail: Option<u16>,
     failed: AtomicUsize,
+    /// How many had failed when the room's question was answered: whoever said yes knew of those.
+    failed_before: AtomicUsize,
     /// Whether these are what `--limit` left of the last run.
     is_part: bool,
     /// Whether the room's plan shows the differences in files.
@@ -87,6 +89,7 @@ impl<'a> Room<'a> {
             jobs: several.jobs.into(),
             max_fail: several.max_fail,
             failed: AtomicUsize::default(),
+            failed_before: AtomicUsize::default(),
             is_part: several.limit.is_some(),
             differences: false,
             is_rehearsal: false,
@@ -115,6 +118,7 @@ impl<'a> Room<'a> {
             command: command.to_owned(),
             targets: names.clone(),
         });
+        self.remember_begun(&names);
         let boxes = self.targets.iter().map(|target| async {
             let began = Instant::now();
             let events = events.of(&target.to_string());
@@ -127,10 +131,11 @@ impl<'a> Room<'a> {
                 summary,
                 result: whole,
             } = ended(target, &result);
-            // One that was not tried did not fail.
-            if !matches!(exit_code, ExitCode::Ready | ExitCode::Interrupted) {
+            let was_not_tried = matches!(&result, Err(error) if error.kind == ErrorKind::NotTried);
+            if !was_not_tried && !matches!(exit_code, ExitCode::Ready | ExitCode::Interrupted) {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
+            self.remember_ended(target, exit_code);
             events.emit(Event::BoxFinished {
                 exit_code: exit_code as u8,
                 summary,
@@ -141,8 +146,6 @@ impl<'a> Room<'a> {
         });
         let (results, ()) = tokio::join!(join_all(boxes), self.ask_once_for_all());
         let (results, codes): (Vec<_>, Vec<_>) = results.into_iter().unzip();
-        let numbers = codes.iter().map(|code| *code as u8);
-        self.remember(names.iter().cloned().zip(numbers));
         let boxes = names.into_iter().zip(results).collect();
         (boxes, ExitCode::worst(codes))
     }
@@ -184,7 +187,9 @@ impl<'a> Room<'a> {
                     .hint("Run the same with `--limit failed`"),
             );
         }
-        goes_on(self.failed.load(Ordering::Relaxed), self.max_fail)
+        let failed = self.failed.load(Ordering::Relaxed);
+        let failed_before = self.failed_before.load(Ordering::Relaxed);
+        goes_on(failed - failed_before, self.max_fail)
     }
 
     /// Asks when every box waits for the answer or needs none, and somebody does.
@@ -199,6 +204,8 @@ impl<'a> Room<'a> {
             return;
         }
         let answer = self.ask(plans).await;
+        let failed = self.failed.load(Ordering::Relaxed);
+        self.failed_before.store(failed, Ordering::Relaxed);
         self.question.answer.send_replace(Some(answer));
     }
 
@@ -218,25 +225,39 @@ impl<'a> Room<'a> {
         self.environment.agreed(&question).await
     }
 
-    fn remember(&self, ended: impl Iterator<Item = (String, u8)>) {
+    /// Writes down that none of these boxes has ended well: a run that is killed leaves just that.
+    fn remember_begun(&self, names: &[String]) {
         if self.is_rehearsal {
             return;
         }
-        let folder = &self.environment.folder;
+        let unended = |name: &String| (name.clone(), ExitCode::Interrupted as u8);
+        let run = names.iter().map(unended);
         // What cannot be read is missed only by `--limit`, which says so.
-        let mut last = LastRun::read(folder).unwrap_or_default();
-        if self.is_part || self.is_one() {
-            if last.is_empty() {
-                return;
-            }
-            last.update(ended);
+        let mut last = LastRun::read(&self.environment.folder).unwrap_or_default();
+        if !self.is_part && !self.is_one() {
+            last.replace(run);
+        } else if last.is_empty() {
+            return;
         } else {
-            last.replace(ended);
+            last.update(run);
         }
-        if let Err(error) = last.write(folder) {
-            let text = format!("which boxes failed could not be written down: {error}");
+        if let Err(error) = last.write(&self.environment.folder) {
+            let text = format!(
+                "{error}: a run with `--limit failed` will not know of the boxes of this one"
+            );
             self.environment.events.warning(text);
         }
+    }
+
+    /// Writes down how a box ended. What could not be written when the run began was told then.
+    fn remember_ended(&self, target: &Target, code: ExitCode) {
+        let folder = &self.environment.folder;
+        let mut last = match LastRun::read(folder) {
+            Ok(last) if !self.is_rehearsal && !last.is_empty() => last,
+            _ => return,
+        };
+        last.update([(target.to_string(), code as u8)]);
+        let _ = last.write(folder);
     }
 }
 
@@ -268,11 +289,13 @@ impl Turn<'_> {
             };
             if locked(&self.place).is_none() {
                 self.take_place().await;
+                if matches!(agreed, Some(Ok(true))) {
+                    self.is_wanted()?;
+                }
             }
-            agreed
+            agreed.unwrap_or(Ok(false))
         };
-        let agreed = self.waiting("Waiting for the others", answered).await;
-        agreed.unwrap_or(Ok(false))
+        self.waiting("Waiting for the others", answered).await
     }
 
     /// Waits for something, and tells that while it does.
@@ -315,7 +338,7 @@ fn goes_on(failed: usize, max_fail: Option<u16>) -> Result<()> {
         return Ok(());
     };
     let why = format!("not tried: {failed} of the other boxes had failed (--max-fail {most})");
-    Err(Error::new(ErrorKind::Interrupted, why)
+    Err(Error::new(ErrorKind::NotTried, why)
         .hint("Mend those, then run the same with `--limit failed`"))
 }
 

@@ -52,13 +52,23 @@ pub fn read(bytes: &[u8]) -> Reading {
 
 /// What brought about a failure in the box of `target` that ended with these words, where that is known.
 #[must_use]
-pub fn cause_of(said: &str, target: Option<&str>) -> Option<Known> {
-    let recognised = read(said.as_bytes()).recognised;
+pub fn cause_in_box(said: &str, target: Option<&str>) -> Option<Known> {
     // What is wrong with a laptop, or in the workshop's files, is not said by a program in the box.
-    let of_box = |one: &&Recognised| {
-        one.because.is_none() && matches!(one.row.place, Place::Box | Place::Network)
-    };
-    let one = recognised.iter().find(of_box)?;
+    cause_of(said, target, |place| {
+        matches!(place, Place::Box | Place::Network)
+    })
+}
+
+/// What brought about a failure of a program on this laptop that ended with these words, where that is known.
+#[must_use]
+pub fn cause_on_laptop(said: &str) -> Option<Known> {
+    cause_of(said, None, |_| true)
+}
+
+fn cause_of(said: &str, target: Option<&str>, can_be: fn(Place) -> bool) -> Option<Known> {
+    let recognised = read(said.as_bytes()).recognised;
+    let is_cause = |one: &&Recognised| one.because.is_none() && can_be(one.row.place);
+    let one = recognised.iter().find(is_cause)?;
     let fill = |text: &str| filled(one.row, text, &one.values);
     Some(Known {
         id: one.row.id.clone(),

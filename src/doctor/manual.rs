@@ -1,6 +1,8 @@
-//! What `docs/checks.md` says of a check: the same page for the website and for a terminal without a network.
+//! What `docs/checks.md` says of a check, and `docs/lint.md` of a rule: the same pages for the website and for a
+//! terminal without a network.
 
 const PAGE: &str = include_str!("../../docs/checks.md");
+const RULES: &str = include_str!("../../docs/lint.md");
 
 /// What the page says of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,10 +14,24 @@ pub struct Section<'a> {
     pub points: Vec<(String, String)>,
 }
 
-/// The section of this check.
+/// What there is to say of this check or this rule.
 #[must_use]
 pub fn section(id: &str) -> Option<Section<'static>> {
-    let (id, body) = sections().find(|(heading, _)| *heading == id)?;
+    let rule = |(id, finds): (&'static str, &str)| Section {
+        id,
+        what: format!("A rule of `dwenv lint`. It finds {finds}."),
+        points: Vec::new(),
+    };
+    check(id).or_else(|| rules().find(|(rule, _)| *rule == id).map(rule))
+}
+
+fn check(id: &str) -> Option<Section<'static>> {
+    // All of an author's own checks have one section.
+    let heading = match id.split('.').nth(1) {
+        Some("custom") => "box.custom.NAME",
+        _ => id,
+    };
+    let (id, body) = sections().find(|(known, _)| *known == heading)?;
     let (what, list) = match body.find("\n- ") {
         Some(at) => (&body[..at], &body[at..]),
         None => (body, ""),
@@ -37,6 +53,14 @@ pub fn section(id: &str) -> Option<Section<'static>> {
 /// Every check that the page has.
 pub fn ids() -> impl Iterator<Item = &'static str> {
     sections().map(|(id, _)| id)
+}
+
+/// The rules of `dwenv lint`, and what each finds.
+pub fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
+    RULES.lines().filter_map(|line| {
+        let (id, finds) = line.strip_prefix("| `")?.split_once("` | ")?;
+        Some((id, finds.strip_suffix(" |")?))
+    })
 }
 
 /// Headings and what stands under them.
@@ -80,6 +104,18 @@ mod tests {
             let names: Vec<&str> = section.points.iter().map(|(name, _)| &name[..]).collect();
             assert_eq!(names, ["Why", "Mended by", "Needs"], "{id}");
         }
+    }
+
+    #[test]
+    fn every_rule_can_be_told() {
+        for id in crate::lint::ids() {
+            assert!(section(id).is_some(), "{id}");
+        }
+        let section = section("lint.dead-host").unwrap();
+        assert_eq!(
+            section.what,
+            "A rule of `dwenv lint`. It finds a host that is gone."
+        );
     }
 
     #[test]

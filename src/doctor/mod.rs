@@ -12,12 +12,32 @@ pub mod select;
 pub mod share;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::date::Date;
+use crate::error::Error;
 use crate::facts::Facts;
+use crate::resources::system::{self, REACHED};
 use crate::resources::{self, Applicable, Context, Judgement, State};
 use crate::workshop::Workshop;
-use report::{Finding, Ignored, Scope, Status};
+use report::{Finding, Ignored, Report, Scope, Status};
+
+/// The report on a target of which nothing is known, and why.
+#[must_use]
+pub fn unknown(target: &str, error: &Error) -> Report {
+    let finding = Finding {
+        id: REACHED.id.to_owned(),
+        title: REACHED.title.to_owned(),
+        scope: Scope::Box,
+        status: Status::Unknown,
+        summary: error.to_string(),
+        because: None,
+        remedy: system::remedy_of(&error.hints),
+        ignored: None,
+        duration: Duration::ZERO,
+    };
+    Report::new(target, vec![finding])
+}
 
 /// Judges every check that applies, a cause before what follows from it.
 #[must_use]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::Date;
 use crate::error::ExitCode;
+use crate::events::SCHEMA_VERSION;
 
 /// The five outcomes of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -179,7 +180,7 @@ impl Report {
             }
         }
         Self {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             target: target.into(),
             ready: counts.fail == 0 && counts.unknown == 0 && counts.skip == 0,
             counts,

@@ -62,7 +62,14 @@ impl Saved {
         let text = fs::read_to_string(file)
             .map_err(|error| Error::usage(format!("{name} cannot be read")).because(error))?;
         let wrong = |error| {
-            Error::usage(format!("{name} is not what `dwenv doctor --save` writes")).because(error)
+            let error = Error::usage(format!("{name} is not what `dwenv doctor --save` writes"))
+                .because(error);
+            let is_a_report = serde_json::from_str::<serde_json::Value>(&text)
+                .is_ok_and(|it| it.get("checks").is_some());
+            error.hint(match is_a_report {
+                true => "this is a report of `--format json`: ask for what `dwenv doctor --save FILE` writes",
+                false => "ask for the file that `dwenv doctor --save FILE` writes",
+            })
         };
         let Versioned { schema_version } = serde_json::from_str(&text).map_err(wrong)?;
         if schema_version > VERSION {

@@ -23,7 +23,7 @@ pub struct Selection {
 
 /// One check, as `--list` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct ListedCheck {
     pub id: String,
     pub title: String,
     pub scope: Scope,
@@ -86,13 +86,13 @@ impl Selection {
     ///
     /// # Errors
     /// When there are none.
-    pub fn list(&self, context: Context) -> Result<Vec<Listed>> {
+    pub fn list(&self, context: Context) -> Result<Vec<ListedCheck>> {
         let here = resources::in_order(context);
         let applies = |need: &&&str| here.iter().any(|check| check.id == **need);
-        let listed: Vec<Listed> = here
+        let listed: Vec<ListedCheck> = here
             .iter()
             .filter(|check| self.holds(check.id))
-            .map(|check| Listed {
+            .map(|check| ListedCheck {
                 id: check.id.to_owned(),
                 title: check.title.to_owned(),
                 scope: check.scope(),

@@ -71,6 +71,7 @@ impl Speaker<'_> {
                     let _ = stdin.write_all(line.as_bytes()).await;
                 }
                 Some(Turn::Ready) => {
+                    self.sudo.accept(&tried);
                     let _ = stdin.write_all(program).await;
                     break;
                 }

@@ -112,7 +112,7 @@ pub enum Ask {
     Ports(Vec<u16>),
     /// Who uses KVM, as a list of [`super::laptop::KvmUser`].
     KvmUsers,
-    /// What Vagrant keeps in the project, with owner and mode, as a list of [`super::laptop::Kept`].
+    /// What Vagrant keeps in the project, with owner and mode, as a list of [`super::laptop::KeptFile`].
     Kept,
     /// The date that a web server says, and the laptop's own, as [`super::laptop::WebDate`].
     WebDate(&'static str),

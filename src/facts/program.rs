@@ -97,7 +97,7 @@ probe() {
 }
 "#;
 
-/// The one program that answers all `probes` of the kinds `Login` and `Root`.
+/// The one program that answers all `probes` of the kinds `Login`, `Root` and `Http`.
 ///
 /// It starts as the login user, says who that is, and elevates once. Where sudo refuses, the same
 /// program runs with the login user's rights, and what needs root is answered as refused. The fragments

@@ -1,6 +1,6 @@
 //! The password for sudo: asked once for all boxes of a run, and only where a box wants one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ struct Room {
     kept: tokio::sync::Mutex<Kept>,
     /// Boxes that refused; they are not tried again, however often they are looked at.
     refused: Mutex<HashSet<String>>,
+    /// What each box took: it is told that first when it asks again.
+    accepted: Mutex<HashMap<String, Secret>>,
     clock: Mutex<Clock>,
 }
 
@@ -49,13 +51,21 @@ struct Clock {
 #[derive(Default)]
 pub struct Tried {
     times: usize,
+    /// Which of the room's passwords it was given last.
     last: Option<usize>,
+    given: Option<Secret>,
 }
 
 impl Tried {
     #[must_use]
     pub fn any(&self) -> bool {
         self.times > 0
+    }
+
+    fn give(&mut self, password: Secret) -> Secret {
+        self.times += 1;
+        self.given = Some(password.clone());
+        password
     }
 }
 
@@ -69,6 +79,7 @@ impl Sudo {
                     ..Kept::default()
                 }),
                 refused: Mutex::default(),
+                accepted: Mutex::default(),
                 clock: Mutex::default(),
             }),
             place: String::new(),
@@ -121,14 +132,26 @@ impl Sudo {
         self.refused().insert(self.place.clone());
     }
 
-    /// The next password for this box: the one of the room, or where this box has refused that, the answer
-    /// to another question. `None`: there is no further one.
+    /// The box took what it was given last.
+    pub fn accept(&self, tried: &Tried) {
+        if let Some(given) = &tried.given {
+            self.accepted().insert(self.place.clone(), given.clone());
+        }
+    }
+
+    /// The next password for this box: the one that it took before, that of the room, or where this box has refused
+    /// those, the answer to another question; the last one is always asked for. `None`: there is no further one.
     pub async fn answer(&self, tried: &mut Tried) -> Option<Secret> {
         if tried.times == TRIES {
             return None;
         }
+        let known = self.accepted().get(&self.place).cloned();
+        if let Some(known) = known.filter(|_| !tried.any()) {
+            return Some(tried.give(known));
+        }
         let mut kept = self.room.kept.lock().await;
-        if kept.password.is_none() || tried.last == Some(kept.count) {
+        let is_last = tried.times + 1 == TRIES && self.room.ask.is_some();
+        if kept.password.is_none() || tried.last == Some(kept.count) || is_last {
             let ask = self.room.ask.clone().filter(|_| !kept.given_up)?;
             let question = if tried.any() {
                 format!("{} refused it. The password for sudo there", self.place)
@@ -143,9 +166,9 @@ impl Sudo {
             kept.password = Some(password);
             kept.count += 1;
         }
-        tried.times += 1;
         tried.last = Some(kept.count);
-        kept.password.clone()
+        let password = kept.password.clone()?;
+        Some(tried.give(password))
     }
 
     /// How long the person was waited for in all, the question that stands included.
@@ -190,6 +213,11 @@ impl Sudo {
     fn refused(&self) -> MutexGuard<'_, HashSet<String>> {
         let refused = self.room.refused.lock();
         refused.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, HashMap<String, Secret>> {
+        let accepted = self.room.accepted.lock();
+        accepted.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn clock(&self) -> MutexGuard<'_, Clock> {
@@ -259,6 +287,35 @@ mod tests {
         assert_eq!(next(&a, &mut of_a).await, None);
         a.give_up();
         assert!(!a.may_answer().await && b.may_answer().await);
+    }
+
+    #[tokio::test]
+    async fn boxes_with_passwords_of_their_own_are_each_asked_about_and_told_their_own_again() {
+        let (sudo, asked) = asking(&["of a", "of b", "of c", "of d"].map(Some));
+        let boxes = ["a", "b", "c", "d"];
+        // All are told the first answer, and of those that refused it each the next.
+        let mut waiting = boxes
+            .map(|it| (it, sudo.at(it), Tried::default()))
+            .into_iter()
+            .collect::<Vec<_>>();
+        while !waiting.is_empty() {
+            let mut refusing = Vec::new();
+            for (place, sudo, mut tried) in waiting {
+                let given = next(&sudo, &mut tried).await.expect("it is asked about");
+                if given == format!("of {place}") {
+                    sudo.accept(&tried);
+                } else {
+                    refusing.push((place, sudo, tried));
+                }
+            }
+            waiting = refusing;
+        }
+        assert_eq!(asked.lock().unwrap().len(), 4);
+        for place in boxes {
+            let sudo = sudo.at(place);
+            let given = next(&sudo, &mut Tried::default()).await.unwrap();
+            assert_eq!(given, format!("of {place}"));
+        }
     }
 
     #[tokio::test]

@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::human::parts::{commands, emphasised, next_step, number, who};
-use super::json::{SCHEMA_VERSION, document};
+use super::json::document;
 use super::style::{Label, Style, put};
 use super::text::Text;
 use crate::doctor::catalogue::{Coverage, Fix, Place, Row, System};
 use crate::doctor::explain::{Reading, Recognised, filled};
 use crate::doctor::manual::Section;
 use crate::doctor::report::By;
+use crate::events::SCHEMA_VERSION;
 
 /// What was asked for.
 #[derive(Clone, Debug)]

@@ -6,15 +6,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Done, Linted, Listed};
+use super::{Done, Linted};
 use crate::doctor::report::Report;
-use crate::doctor::select::Listed as ListedCheck;
+use crate::doctor::select::ListedCheck;
 use crate::error::Error;
-use crate::events::{BoxResult, Event, Told};
-
-/// The version of every document here. A field that goes or changes its meaning raises it; a new field
-/// does not.
-pub const SCHEMA_VERSION: u32 = 1;
+use crate::events::{BoxResult, Event, SCHEMA_VERSION, Told};
+use crate::target::TargetRow;
 
 #[derive(Serialize)]
 struct Several<'a, T> {
@@ -128,7 +125,7 @@ pub fn run(out: &mut dyn Write, run: &Run) -> io::Result<()> {
 }
 
 /// The targets that this folder knows.
-pub fn targets(out: &mut dyn Write, targets: &[Listed]) -> io::Result<()> {
+pub fn targets(out: &mut dyn Write, targets: &[TargetRow]) -> io::Result<()> {
     several(out, targets)
 }
 

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::human::parts::number;
-use super::json::SCHEMA_VERSION;
 use super::style::{Label, Style, Symbol, put};
 use super::text::{Text, UNBROKEN};
 use crate::date::Date;
+use crate::events::SCHEMA_VERSION;
 use crate::lint::{self, Finding, Severity};
 
 /// Columns before what belongs to a finding.

@@ -28,11 +28,13 @@ use serde::Serialize;
 use crate::doctor::catalogue::System;
 use crate::doctor::fix::{Fixed, Offer};
 use crate::doctor::report::Report;
-use crate::doctor::select::Listed as ListedCheck;
+use crate::doctor::select::ListedCheck;
+use crate::doctor::unknown;
 use crate::error::{Error, Result};
-use crate::events::{Event, Events};
+use crate::events::{Event, Events, SCHEMA_VERSION};
 use crate::provision::outcome::{Outcome, Up};
 use crate::secret::Secret;
+use crate::target::TargetRow;
 pub use lint::Linted;
 use progress::Progress;
 use style::{ColorWhen, Stream, Style};
@@ -64,20 +66,6 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// One line of `targets`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// What `--target` takes.
-    pub name: String,
-    /// What makes and stops it, such as `vagrant (virtualbox)`.
-    pub provider: String,
-    /// Such as "running", in the provider's own words.
-    pub state: String,
-    pub address: Option<String>,
-    /// Whether it is the one that is used when `--target` is not given.
-    pub default: bool,
-}
-
 /// What a command did that has no more to tell: `init`, `down`, `destroy`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Done {
@@ -96,7 +84,7 @@ pub struct Done {
 impl Done {
     pub fn new(command: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            schema_version: json::SCHEMA_VERSION,
+            schema_version: SCHEMA_VERSION,
             command: command.into(),
             target: None,
             message: message.into(),
@@ -190,10 +178,11 @@ impl Output {
                 self.error(error);
             }
         }
-        let reports = || -> Vec<Report> {
-            let done = fixed.iter().filter_map(|(_, fixed)| fixed.as_ref().ok());
-            done.map(|fixed| fixed.after.clone()).collect()
+        let report = |(target, fixed): &(String, Result<Fixed>)| match fixed {
+            Ok(fixed) => fixed.after.clone(),
+            Err(error) => unknown(target, error),
         };
+        let reports = || -> Vec<Report> { fixed.iter().map(report).collect() };
         self.run_result(|out| match self.format {
             Format::Human => human::fixed(out, &self.stdout, fixed, self.verbose()),
             format => told(out, format, &self.stdout, &reports(), self.verbose()),
@@ -268,7 +257,7 @@ impl Output {
     }
 
     /// The targets that this folder knows.
-    pub fn targets(&self, targets: &[Listed]) -> Result<()> {
+    pub fn targets(&self, targets: &[TargetRow]) -> Result<()> {
         self.result(|out| match self.format {
             Format::Json | Format::Ndjson => json::targets(out, targets),
             _ => human::targets(out, &self.stdout, targets),
@@ -373,6 +362,31 @@ pub fn told(
         Format::Junit => junit::reports(out, reports),
         Format::Markdown => markdown::reports(out, reports),
     }
+}
+
+/// Tells before a run, which may be long, whether it will be able to write this file at its end.
+///
+/// # Errors
+/// Where it will not.
+pub fn can_be_written(file: &Path) -> Result<()> {
+    let is_new = match std::fs::metadata(file) {
+        Ok(found) if !found.is_file() && !found.is_dir() => return Ok(()), // A pipe waits for its reader.
+        found => found.is_err(),
+    };
+    let opened = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file);
+    opened.map_err(|error| {
+        Error::usage(format!("{} cannot be written", file.display()))
+            .because(error)
+            .hint("name a file in a folder that is there and that you may write to")
+    })?;
+    if is_new {
+        // Whatever keeps it from going is in nobody's way: the run writes it.
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
 }
 
 /// Writes what doctor found into a file, beside what is told.

@@ -8,11 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::human::duration;
-use super::json::SCHEMA_VERSION;
 use super::text::clean;
 use crate::date::moment;
 use crate::error::{Error, Result};
-use crate::events::{Event, Failure, Told};
+use crate::events::{Event, Failure, SCHEMA_VERSION, Told};
 
 /// One line of `--format ndjson`.
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ use super::plan::Step;
 use super::script::{self, Manner, said};
 use super::teller::Teller;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::Events;
+use crate::events::{Events, Failure};
 use crate::facts::collect;
 use crate::facts::converse::Questions;
 use crate::facts::frames::FrameParser;
@@ -26,8 +26,12 @@ use crate::transport::Transport;
 
 /// A step gives a sign each second: a box that says nothing for this long cannot be heard any more.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
+/// So few bytes a second the link may take of a run's program and files before it counts as lost.
+const SLOWEST: u64 = 8 * 1024;
 /// How long a lost link is tried to be opened again.
 pub(super) const RECONNECTING: Duration = Duration::from_secs(120);
+/// So many bytes are written to the box at a time.
+const PART: usize = 16 * 1024;
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -39,6 +43,8 @@ pub struct Applied {
     pub notes: Vec<String>,
     /// Another run held the box when this one began: nothing was done, and the plan is out of date.
     pub waited: bool,
+    /// The link was lost before the box had taken the run whole: nothing was done either.
+    pub lost: bool,
 }
 
 impl Applied {
@@ -48,6 +54,16 @@ impl Applied {
         let done = |status: &&ChangeStatus| **status == ChangeStatus::Done;
         let made = self.statuses.iter().filter(done).count();
         format!("{made} of {} changes were made", self.statuses.len())
+    }
+
+    /// The first step that failed and on which others stand, and how.
+    #[must_use]
+    pub fn first_failure<'a>(&'a self, steps: &'a [Step]) -> Option<(&'a Step, &'a Failure)> {
+        let mut all = steps.iter().zip(&self.statuses);
+        all.find_map(|(step, status)| match status {
+            ChangeStatus::Failed(failure) if step.is_essential => Some((step, failure)),
+            _ => None,
+        })
     }
 
     /// Whether the run ended before its end: a step failed on which others stand.
@@ -141,6 +157,8 @@ impl Followed<'_> {
         let (mut questions, mut tried) = (Questions::new(&self.mark), Tried::default());
         let mut parser = FrameParser::new(&self.mark);
         let mut attached = None;
+        // What was written may still be on its way through this computer and the link.
+        let arriving = SILENCE + Duration::from_secs(program.stdin.len() as u64 / SLOWEST);
         let mut buffer = vec![0; 16 * 1024];
         let (mut complaint, mut complains) = (Complaint::default(), true);
         let mut noise = vec![0; 1024];
@@ -148,8 +166,13 @@ impl Followed<'_> {
         self.asked = 0;
         loop {
             self.say_wishes(&mut exec.stdin).await;
+            let silence = if attached.is_some() {
+                SILENCE
+            } else {
+                arriving
+            };
             let count = tokio::select! {
-                read = tokio::time::timeout(SILENCE, exec.stdout.read(&mut buffer)) => match read {
+                read = tokio::time::timeout(silence, exec.stdout.read(&mut buffer)) => match read {
                     Ok(Ok(count @ 1..)) => count,
                     _ => break,
                 },
@@ -176,6 +199,7 @@ impl Followed<'_> {
             };
             for frame in parser.push(&buffer[..count]) {
                 if frame.id == program::READY {
+                    self.sudo.accept(&tried);
                     tell(&mut exec.stdin, &program.stdin).await;
                     continue;
                 }
@@ -269,9 +293,15 @@ pub(super) async fn open_again(target: &dyn Target, until: Instant) -> Result<Ar
     }
 }
 
-/// Writes to the box. Where it takes nothing any more, what is read from it shows the same soon enough.
+/// Writes to the box, however long that takes as long as it takes something. Where it takes nothing any more, what is
+/// read from it shows the same soon enough.
 async fn tell(stdin: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) {
-    let _ = tokio::time::timeout(SILENCE, stdin.write_all(bytes)).await;
+    for part in bytes.chunks(PART) {
+        let written = tokio::time::timeout(SILENCE, stdin.write_all(part)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
 }
 
 /// The beginning of what came on stderr.
@@ -289,5 +319,32 @@ impl Complaint {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).trim().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A long schema on a bad link takes longer than a silence may.
+    #[tokio::test(start_paused = true)]
+    async fn a_box_that_still_takes_something_is_written_to() {
+        let (mut near, mut far) = tokio::io::duplex(PART);
+        let taking = tokio::spawn(async move {
+            let (mut taken, mut part) = (0, vec![0; PART]);
+            loop {
+                tokio::time::sleep(SILENCE / 2).await;
+                match far.read(&mut part).await {
+                    Ok(count @ 1..) => taken += count,
+                    _ => return taken,
+                }
+            }
+        });
+        let began = tokio::time::Instant::now();
+        let bytes = vec![7; 10 * PART];
+        tell(&mut near, &bytes).await;
+        assert!(began.elapsed() > SILENCE * 4);
+        drop(near);
+        assert_eq!(taking.await.expect("no panic"), bytes.len());
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::Events;
+use crate::events::{Events, SCHEMA_VERSION};
 use crate::facts::program::Rights;
 use crate::facts::sudo::Sudo;
 use crate::facts::{Facts, Observed, Records, Unobserved, collect};
@@ -30,6 +30,12 @@ use script::Manner;
 /// How often a probe may find, after an apply, what could not be seen before it: the schema of a database
 /// that did not run, for example.
 const ROUNDS: usize = 3;
+
+/// How often a run may be lost before the box has taken it whole.
+const LOST_BEGINNINGS: usize = 3;
+
+/// What to do about a run that ended before its end.
+pub const AGAIN: &str = "Run the same command again: it goes on from what the box then is";
 
 /// One target, as provision works with it.
 pub trait Target {
@@ -88,7 +94,7 @@ pub async fn run(
     let mut transport = target.connect().await?;
     let mut outcome = Outcome::new(context.target);
     let mut tried = Tried::default();
-    let mut rounds = 0;
+    let (mut rounds, mut lost) = (0, 0);
     while rounds < ROUNDS {
         let records = target.probe(transport.clone()).await;
         let mut plans = plan::plan(context, &Facts::new(records.clone()));
@@ -133,6 +139,10 @@ pub async fn run(
         (applied, transport) = apply(target, transport, &plans, &facts, wishes).await?;
         // What the other run did is looked at, not done once more.
         if applied.waited {
+            lost += usize::from(applied.lost);
+            if lost == LOST_BEGINNINGS {
+                return Err(never_arrived());
+            }
             continue;
         }
         rounds += 1;
@@ -225,11 +235,7 @@ async fn apply(
 ) -> Result<(Applied, Arc<dyn Transport>)> {
     let hold = wishes.interrupts.hold();
     if hold.asked() > 0 {
-        return Err(Error::new(
-            ErrorKind::Interrupted,
-            "no further change was begun: you stopped the run",
-        )
-        .hint("Run the same command again: it goes on from what the box then is"));
+        return Err(nothing_begun());
     }
     let manner = Manner {
         rights: rights(&facts.get::<Login>(), target.sudo()).await,
@@ -239,28 +245,71 @@ async fn apply(
     let events = wishes.events;
     let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
     let mut applied = scripts.await?;
-    let failed = |(step, status): (&Step, &ChangeStatus)| {
-        step.is_essential && matches!(status, ChangeStatus::Failed(_))
-    };
     let is_pull = |step: &Step| matches!(step.change.action, Action::Pull(_));
     let pulls = plans.steps.iter().any(is_pull)
         && !applied.waited
-        && !plans.steps.iter().zip(&applied.statuses).any(failed);
+        && applied.first_failure(&plans.steps).is_none();
     if pulls {
         pull::go_on(wishes, &applied)?;
     }
-    let mut transport = target.connect().await.map_err(|error| Error {
-        message: format!(
-            "{}, and then nobody could look at the box: {}",
-            applied.count(),
-            error.message
-        ),
-        ..error
-    })?;
+    if applied.waited && wishes.interrupts.asked() > 0 {
+        return Err(nothing_begun());
+    }
+    let mut transport = log_in_anew(target, wishes, &plans.steps, &applied).await?;
     if pulls {
         pull::pulls(target, &mut transport, &plans.steps, wishes, &mut applied).await?;
     }
     Ok((applied, transport))
+}
+
+/// Logs in once more after the changes. Whoever waited for a link that was lost among them waits for this one, too.
+async fn log_in_anew(
+    target: &dyn Target,
+    wishes: &Wishes<'_>,
+    steps: &[Step],
+    applied: &Applied,
+) -> Result<Arc<dyn Transport>> {
+    let mut hold = wishes.interrupts.hold();
+    let connecting = apply::open_again(target, Instant::now() + apply::RECONNECTING);
+    let connected = tokio::select! {
+        connected = connecting => connected,
+        () = hold.asked_again() => {
+            Err(Error::new(ErrorKind::Interrupted, "you stopped it").hint(AGAIN))
+        }
+    };
+    connected.map_err(|error| {
+        let unseen = format!("nobody could look at the box afterwards: {}", error.message);
+        match applied.first_failure(steps) {
+            // That is worse, and known.
+            Some((step, failure)) => Error::failed(format!(
+                "failed: {}; {}, and {unseen}",
+                step.change.title,
+                applied.count()
+            ))
+            .because(&failure.reason)
+            .hint(AGAIN),
+            None => Error {
+                message: format!("{}, and {unseen}", applied.count()),
+                ..error
+            },
+        }
+    })
+}
+
+fn nothing_begun() -> Error {
+    Error::new(
+        ErrorKind::Interrupted,
+        "no further change was begun: you stopped the run",
+    )
+    .hint(AGAIN)
+}
+
+fn never_arrived() -> Error {
+    let lost = format!(
+        "the link was lost {LOST_BEGINNINGS} times before the box had taken what it is to do; nothing was changed"
+    );
+    Error::new(ErrorKind::Unreachable, lost)
+        .hint("get a better link to the box, then run the same command again")
 }
 
 async fn rights(login: &Observed<Login>, sudo: &Sudo) -> Rights {
@@ -275,7 +324,7 @@ async fn rights(login: &Observed<Login>, sudo: &Sudo) -> Rights {
 impl Outcome {
     fn new(target: &str) -> Self {
         Self {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             target: target.to_owned(),
             applied: false,
             changes: Vec::new(),

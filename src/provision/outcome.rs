@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::date::Date;
 use crate::doctor::report::{Report, Status};
 use crate::error::ExitCode;
-use crate::events::Failure;
+use crate::events::{Failure, SCHEMA_VERSION};
 
 /// One line of a plan, as shown and as reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -137,7 +137,7 @@ pub struct Up {
 impl Up {
     pub fn new(target: impl Into<String>) -> Self {
         Self {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             target: target.into(),
             provision: None,
             doctor: None,

@@ -8,10 +8,11 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{Stream, StreamExt};
 
+use super::AGAIN;
 use super::apply::{self, Applied, RECONNECTING, open_again};
 use super::outcome::ChangeStatus;
 use super::plan::Step;
-use super::teller::{AGAIN, stopping};
+use super::teller::stopping;
 use super::{Target, Wishes};
 use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
@@ -72,7 +73,7 @@ pub async fn pulls(
             }
             Err(error) => {
                 let failure = Failure {
-                    known: explain::cause_of(&error.to_string(), events.target()),
+                    known: explain::cause_in_box(&error.to_string(), events.target()),
                     ..error.to_string().into()
                 };
                 events.emit(Event::StepFailed {

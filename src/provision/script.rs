@@ -123,6 +123,7 @@ if ! flock -n 8; then
   if abandoned; then frame abandoned 0 "$whose"; else frame held 0 "$whose"; fi
   waited=0
   until flock -w 1 8; do
+    if [ -e "$run/stop" ]; then frame stopped 0 ''; exit 0; fi
     frame held-step 0 "$(cat "$other/current" 2>/dev/null)"
     abandoned || waited=$((waited + 1))
     if [ "$waited" -ge "$patience" ]; then frame locked 0 "$whose"; exit 0; fi
@@ -198,6 +199,8 @@ follow() {
 const START: &str = r#"
 # What ended runs left, unless somebody still reads it.
 for old in "${run%/*}"/*/; do
+  # Its laptop may have lost the link a moment ago, and come back to hear of its end.
+  [ -n "$(find "$old/output" -mmin +5)" ] || continue
   if [ -s "$old/pid" ] && ! [ -d "/proc/$(cat "$old/pid")" ] && flock -n "$old/follow" true; then rm -rf "$old"; fi
 done
 mkdir -p "$run"
@@ -207,7 +210,7 @@ take() { # NAME LENGTH
   if [ "$(wc -c <"$run/$1")" -ne "$2" ]; then rm -rf "$run"; exit 1; fi
 }
 start() {
-  if ! said=$(systemd-run --quiet --collect --service-type=exec --unit="$mark" -p TimeoutStopSec=10 \
+  if ! said=$(systemd-run --quiet --collect --service-type=exec --unit="$mark" -p TimeoutStopSec=10 -p OOMPolicy=continue \
     sh -c 'exec sh "$1/program" >"$1/output" 2>&1 </dev/null' sh "$run" 2>&1); then
     frame not-started 0 "$said"; exit 0
   fi

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::AGAIN;
 use super::apply::Applied;
 use super::outcome::ChangeStatus;
 use super::plan::Step;
@@ -19,8 +20,6 @@ const TIMED_OUT: i32 = 124;
 
 /// How many of a failed step's last lines are told.
 const LAST_LINES: usize = 20;
-
-pub(super) const AGAIN: &str = "Run the same command again: it goes on from what the box then is";
 
 /// What a person is told who wants the run to end, for the first or the second time, during this.
 pub(super) fn stopping(asked: usize, what: &str) -> String {
@@ -106,12 +105,12 @@ impl<'a> Teller<'a> {
             // Nothing was begun, so the box is simply looked at once more.
             said::GONE if self.has_not_begun() => {
                 self.applied.waited = true;
+                self.applied.lost = true;
                 return Ok(true);
             }
             said::GONE => {
-                return Err(
-                    self.interrupted("the box was restarted", "its run ended with that")
-                );
+                let why = "the box was restarted, or another run has begun there since";
+                return Err(self.interrupted("nothing more is known of the run", why));
             }
             said::OVER => {
                 let why = if self.stopped { "you stopped it" } else { "something on the box ended it" };
@@ -135,13 +134,10 @@ impl<'a> Teller<'a> {
     /// When the run said that it ended, and not what became of its steps.
     pub fn ended(self) -> Result<Applied> {
         let scripts = || self.steps.iter().zip(&self.applied.statuses);
-        let failed = |(step, status): (&Step, &ChangeStatus)| {
-            step.is_essential && matches!(status, ChangeStatus::Failed(_))
-        };
         let mut untold = scripts().filter(|(step, status)| {
             !matches!(step.change.action, Action::Pull(_)) && **status == ChangeStatus::NotTried
         });
-        let whole = self.applied.waited || scripts().any(failed);
+        let whole = self.applied.waited || self.applied.first_failure(self.steps).is_some();
         if !whole && untold.next().is_some() {
             return Err(self.interrupted("the run has ended", "not all of its steps were heard of"));
         }
@@ -268,7 +264,7 @@ impl<'a> Teller<'a> {
             None => status == TIMED_OUT,
         };
         Failure {
-            known: explain::cause_of(&said, self.events.target()),
+            known: explain::cause_in_box(&said, self.events.target()),
             command: self
                 .command
                 .take()

@@ -35,6 +35,7 @@ patiently() {
     sleep 2
   done
 } 4>&1
+is_unfinished() { [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; }
 told() {
   while IFS= read -r line; do
     printf '%s\n' "$line"
@@ -47,7 +48,7 @@ told() {
 "#;
 
 /// Finishes what an interrupted run left.
-const FINISH: &str = r#"if [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; then
+const FINISH: &str = r#"if is_unfinished; then
   echo "dpkg is at work, or was interrupted before: its work is finished first"
   # A package whose needs were never unpacked cannot be configured before apt has fetched them.
   (patiently ran dpkg --force-confdef --force-confold --configure -a) || echo "apt goes on from here"
@@ -192,7 +193,12 @@ pub fn install_script(install: &Install) -> String {
         r#"{means}{START_UNWAITED}settle
 finish
 patiently apt update
-{settings}apt -o Dpkg::Options::=--force-unsafe-io install {names}
+{settings}apt -o Dpkg::Options::=--force-unsafe-io install {names} || {{
+  status=$?
+  # Where nothing was begun, as after a download that failed, nothing is left to finish either.
+  is_unfinished || end_unsynced
+  exit "$status"
+}}
 {cluster}end_unsynced
 "#,
         means = means(),

@@ -66,12 +66,12 @@ pub fn choose(
 ) -> Result<Choice> {
     let mut targets: Vec<Target> = Vec::new();
     for text in given {
-        if text == ROOM && !workshop.room.is_empty() {
-            for text in &workshop.room {
-                add(&mut targets, text, workshop)?;
-            }
-        } else {
-            add(&mut targets, text, workshop)?;
+        let named = match text == ROOM && !workshop.room.is_empty() {
+            true => room(workshop)?,
+            false => named(text, workshop)?,
+        };
+        for target in named {
+            add(&mut targets, target);
         }
     }
     let silently = |target| Choice {
@@ -102,18 +102,38 @@ pub fn choose(
     Ok(silently(Target::Vagrant { machine: None }))
 }
 
-/// Adds the boxes that `text` stands for.
-fn add(targets: &mut Vec<Target>, text: &str, workshop: &Workshop) -> Result<()> {
+/// The boxes of `[room]`.
+pub(super) fn room(workshop: &Workshop) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for text in &workshop.room {
+        let named = named(text, workshop).map_err(|error| Error {
+            message: format!("`[room]` in config.toml: {}", error.message),
+            ..error
+        });
+        for target in named? {
+            add(&mut targets, target);
+        }
+    }
+    Ok(targets)
+}
+
+/// The boxes that `text` stands for.
+fn named(text: &str, workshop: &Workshop) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
     for text in range::expand(text)? {
         let target: Target = text.parse()?;
         if let Target::Named(name) = &target {
             ssh::check_name(name, workshop, &Person::this()?)?;
         }
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
+        targets.push(target);
     }
-    Ok(())
+    Ok(targets)
+}
+
+fn add(targets: &mut Vec<Target>, target: Target) {
+    if !targets.contains(&target) {
+        targets.push(target);
+    }
 }
 
 /// The box used last in this folder.

@@ -78,8 +78,13 @@ impl LastRun {
 
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn write(&self, dir: &Path) -> std::io::Result<()> {
-        folder::write(dir, FILE, &serde_json::to_string_pretty(self)?)
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let written = serde_json::to_string_pretty(self)
+            .map_err(std::io::Error::from)
+            .and_then(|text| folder::write(dir, FILE, &text));
+        let file = folder::path(dir).join(FILE);
+        let told = |error| Error::failed(format!("cannot write {}", file.display())).because(error);
+        written.map_err(told)
     }
 }
 

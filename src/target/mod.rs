@@ -143,12 +143,32 @@ pub fn forget(target: &Target, dir: &Path) -> bool {
 pub struct TargetRow {
     /// What `--target` takes.
     pub name: String,
+    /// What makes and stops it, such as `vagrant (virtualbox)`.
     pub provider: String,
-    /// In words; empty where nobody was asked.
+    /// Such as "running", in the provider's own words; empty where nobody was asked.
     pub state: String,
-    /// Where it is reached; empty where that is not known.
-    pub address: String,
-    pub last_used: bool,
+    /// Where it is reached, where that is known.
+    pub address: Option<String>,
+    /// Whether it is the one that is used when `--target` is not given.
+    pub default: bool,
+}
+
+impl TargetRow {
+    /// One of which no more than its name is known.
+    fn named(target: &Target) -> Self {
+        let provider = match target {
+            Target::Vagrant { .. } => "vagrant".to_owned(),
+            Target::Sandbox { .. } => Provider::Sandbox.to_string(),
+            Target::Ssh(_) | Target::Named(_) => Provider::Ssh.to_string(),
+        };
+        Self {
+            name: target.to_string(),
+            provider,
+            state: String::new(),
+            address: None,
+            default: false,
+        }
+    }
 }
 
 /// All boxes that this folder and the declaration know of.
@@ -158,39 +178,35 @@ pub async fn list_targets(workshop: &Workshop, dir: &Path) -> Result<Vec<TargetR
     let mut rows = vagrant_rows(workshop, dir).await;
     rows.extend(sandbox_target::rows().await);
     rows.extend(workshop.targets.iter().map(|(name, entry)| {
+        let address = SshAddress {
+            user: entry.user.clone(),
+            host: entry.host.clone(),
+            port: entry.port,
+        };
         TargetRow {
-            name: name.clone(),
-            provider: Provider::Ssh.to_string(),
-            state: String::new(),
-            address: SshAddress {
-                user: entry.user.clone(),
-                host: entry.host.clone(),
-                port: entry.port,
-            }
-            .to_string(),
-            last_used: false,
+            address: Some(address.to_string()),
+            ..TargetRow::named(&Target::Named(name.clone()))
         }
     }));
+    for target in choose::room(workshop)? {
+        row_of(&mut rows, &target);
+    }
     if let Some(last) = last_used(dir)? {
-        let last = last.to_string();
-        // `vagrant` alone is the only machine there is, under its own name in the list.
-        let is_it = |row: &TargetRow| row.name == last || row.name.starts_with(&format!("{last}:"));
-        match rows.iter_mut().find(|row| is_it(row)) {
-            Some(row) => row.last_used = true,
-            None => rows.push(TargetRow {
-                provider: match last.split_once(':') {
-                    Some((kind @ ("vagrant" | "sandbox"), _)) => kind.to_owned(),
-                    _ if last == "vagrant" || last == "sandbox" => last.clone(),
-                    _ => Provider::Ssh.to_string(),
-                },
-                name: last,
-                state: String::new(),
-                address: String::new(),
-                last_used: true,
-            }),
-        }
+        row_of(&mut rows, &last).default = true;
     }
     Ok(rows)
+}
+
+/// The row of this target; one more where there is none yet.
+fn row_of<'a>(rows: &'a mut Vec<TargetRow>, target: &Target) -> &'a mut TargetRow {
+    let name = target.to_string();
+    // `vagrant` alone is the only machine there is, under its own name in the list.
+    let is_it = |row: &TargetRow| row.name == name || row.name.starts_with(&format!("{name}:"));
+    let known = rows.iter().position(is_it).unwrap_or_else(|| {
+        rows.push(TargetRow::named(target));
+        rows.len() - 1
+    });
+    &mut rows[known]
 }
 
 async fn vagrant_rows(workshop: &Workshop, dir: &Path) -> Vec<TargetRow> {
@@ -200,38 +216,37 @@ async fn vagrant_rows(workshop: &Workshop, dir: &Path) -> Vec<TargetRow> {
     let machines = match vagrant.status().await {
         Ok(machines) => machines,
         Err(error) => {
+            let text = error.to_string();
+            let why = text.lines().next().unwrap_or_default();
             return vec![TargetRow {
-                name: "vagrant".into(),
-                provider: "vagrant".into(),
-                state: format!("unknown: {}", error.message),
-                address: String::new(),
-                last_used: false,
+                state: format!("unknown: {why}"),
+                ..TargetRow::named(&Target::Vagrant { machine: None })
             }];
         }
     };
     let mut rows = Vec::new();
     for machine in machines {
-        let mut address = String::new();
+        let mut address = None;
         if machine.state == vagrant::said::State::Running {
             let located = vagrant
                 .locate(Some(&machine.name), workshop, &Events::nowhere())
                 .await;
-            if let Ok(located) = located {
+            address = located.ok().map(|located| {
                 let endpoint = located.endpoint;
-                address = SshAddress {
+                let address = SshAddress {
                     user: Some(endpoint.user),
                     host: endpoint.host,
                     port: Some(endpoint.port),
-                }
-                .to_string();
-            }
+                };
+                address.to_string()
+            });
         }
         rows.push(TargetRow {
             name: format!("vagrant:{}", machine.name),
             provider: Provider::Vagrant(machine.provider).to_string(),
             state: machine.state.to_string(),
             address,
-            last_used: false,
+            default: false,
         });
     }
     rows

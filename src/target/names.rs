@@ -38,8 +38,15 @@ impl FromStr for Target {
         if text.is_empty() {
             return Err(Error::usage("the target is empty").hint(FORMS));
         }
+        if text.starts_with(['\'', '"']) {
+            let text = text.escape_debug();
+            return Err(
+                Error::usage(format!("the target `{text}` begins with a quote"))
+                    .hint("this terminal passes quotes on: leave them out"),
+            );
+        }
         if let Some(rest) = text.strip_prefix("ssh://") {
-            return SshAddress::parse(rest).map(Self::Ssh);
+            return ssh_address(rest).map(Self::Ssh);
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(Error::usage(format!("`{scheme}://` is no kind of target")).hint(FORMS));
@@ -85,13 +92,6 @@ impl FromStr for Target {
     }
 }
 
-impl SshAddress {
-    /// Reads `USER@HOST:PORT`, where user and port may be left out.
-    pub fn parse(text: &str) -> Result<Self> {
-        ssh_address(text)
-    }
-}
-
 /// A name never reaches a shell or a program as an option: it starts with no `-`, and holds no space.
 fn plain_word(target: &str, word: &str) -> Result<()> {
     let fine = |c: char| c.is_alphanumeric() || "._-".contains(c);
@@ -105,7 +105,8 @@ fn plain_word(target: &str, word: &str) -> Result<()> {
     Ok(())
 }
 
-fn ssh_address(rest: &str) -> Result<SshAddress> {
+/// Reads `USER@HOST:PORT`, where user and port may be left out.
+pub(super) fn ssh_address(rest: &str) -> Result<SshAddress> {
     let text = format!("ssh://{rest}");
     let wrong = |what: &str| {
         Error::usage(format!("{what} in the target `{}`", text.escape_debug()))

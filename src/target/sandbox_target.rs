@@ -42,7 +42,7 @@ mod linux {
     use std::net::Ipv4Addr;
     use std::path::Path;
 
-    use super::super::sandbox::{Running, Spec, State, Store, Suite};
+    use super::super::sandbox::{Network, Running, Spec, State, Store, Suite};
     use super::super::{CONNECT_TIMEOUT, Located, Provider, Reach, TargetRow, folder};
     use crate::error::{Error, ErrorKind, Result};
     use crate::events::Events;
@@ -144,7 +144,7 @@ mod linux {
         let mut taken = Vec::new();
         for (name, state) in store.list()? {
             if let State::Running(Running { spec, .. }) | State::Stopped(spec) = state {
-                if name == sandbox && spec.network() == Spec::network_of(declared) {
+                if name == sandbox && spec.network() == Network::of(declared) {
                     return Ok(spec.address);
                 }
                 taken.push(spec.address);
@@ -180,16 +180,16 @@ mod linux {
         let sandboxes = Store::from_env().and_then(|store| store.list());
         let row = |(name, state)| {
             let (state, address) = match state {
-                State::Running(running) => ("running".to_owned(), running.spec.address.to_string()),
-                State::Stopped(spec) => ("stopped".to_owned(), spec.address.to_string()),
-                State::Broken(what) => (format!("half there: {what}"), String::new()),
+                State::Running(running) => ("running".to_owned(), Some(running.spec.address)),
+                State::Stopped(spec) => ("stopped".to_owned(), Some(spec.address)),
+                State::Broken(what) => (format!("half there: {what}"), None),
             };
             TargetRow {
                 name: format!("sandbox:{name}"),
                 provider: Provider::Sandbox.to_string(),
                 state,
-                address,
-                last_used: false,
+                address: address.map(|it| it.to_string()),
+                default: false,
             }
         };
         sandboxes.unwrap_or_default().into_iter().map(row).collect()

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::choose::ROOM;
 use super::names::{SshAddress, Target, near};
 use super::ssh_config::{self, Asked, Settings};
 use super::{CONNECT_TIMEOUT, Located, Person, Provider, Reach};
@@ -86,12 +87,16 @@ fn unknown(name: &str, workshop: &Workshop, person: &Person) -> Error {
         Ok(Some(text)) => person.with_surroundings(|all| ssh_config::aliases(&text, all)),
         _ => Vec::new(),
     };
-    let kinds = ["vagrant", "sandbox"].map(str::to_owned);
-    let known = kinds
-        .into_iter()
+    let error = Error::usage(format!("there is no target `{name}`"));
+    if name == ROOM {
+        return error.hint("list the room's boxes in config.toml: `[room]` with `targets = […]`");
+    }
+    let room = (!workshop.room.is_empty()).then_some(ROOM);
+    let words = ["vagrant", "sandbox"].into_iter().chain(room);
+    let known = words
+        .map(str::to_owned)
         .chain(workshop.targets.keys().cloned())
         .chain(aliases);
-    let error = Error::usage(format!("there is no target `{name}`"));
     match near(name, known) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error

@@ -130,19 +130,21 @@ impl Login<'_> {
     ) -> Result<Next, Stop> {
         let what = format!("the key {shown}");
         let passphrase = self.passphrase;
-        let Some(given) = self.deadline.outside(|| passphrase.ask(&what)) else {
-            return Ok(self.note(format!("{what} is encrypted, and no passphrase was given")));
-        };
-        match self.offer(public, text, Some(&given))? {
-            Answer::Accepted => Ok(Next::In),
-            Answer::HungUp => Ok(self.at_hang_up(what)),
-            Answer::Refused(error) if is_refusal(&error) => {
-                Ok(self.note(format!("{what} was refused by the server")))
+        let mut why = "no passphrase was given";
+        for _ in 0..PASSPHRASES {
+            let Some(given) = self.deadline.outside(|| passphrase.ask(&what)) else {
+                break;
+            };
+            match self.offer(public, text, Some(&given))? {
+                Answer::Accepted => return Ok(Next::In),
+                Answer::HungUp => return Ok(self.at_hang_up(what)),
+                Answer::Refused(error) if is_refusal(&error) => {
+                    return Ok(self.note(format!("{what} was refused by the server")));
+                }
+                Answer::Refused(_) => why = "the passphrase does not open it",
             }
-            Answer::Refused(_) => Ok(self.note(format!(
-                "{what} is encrypted, and the passphrase does not open it"
-            ))),
         }
+        Ok(self.note(format!("{what} is encrypted, and {why}")))
     }
 
     fn offer(
@@ -276,6 +278,9 @@ impl Login<'_> {
 }
 
 const PASSWORD_EXPIRED: i32 = -15;
+
+/// How often a passphrase is asked for, as OpenSSH does: it is typed unseen.
+const PASSPHRASES: usize = 3;
 
 /// Whether the server itself refused, as against a key that could not be used on this side.
 fn is_refusal(error: &ssh2::Error) -> bool {

@@ -77,7 +77,7 @@ pub enum Exit {
 }
 
 /// What a connection has cost: the figures that `-v` prints and the tests hold to a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// One for the box, and one for each machine on the way there.
     pub handshakes: u32,
@@ -85,20 +85,6 @@ pub struct Tally {
     pub tunnels: u32,
     pub bytes_sent: u64,
     pub bytes_received: u64,
-}
-
-impl std::ops::Add for Tally {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            handshakes: self.handshakes + other.handshakes,
-            execs: self.execs + other.execs,
-            tunnels: self.tunnels + other.tunnels,
-            bytes_sent: self.bytes_sent + other.bytes_sent,
-            bytes_received: self.bytes_received + other.bytes_received,
-        }
-    }
 }
 
 impl fmt::Display for Tally {

@@ -249,7 +249,7 @@ impl Session {
         let _ = self.poller.notify();
         match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(Ok(opened))) => Ok(opened),
-            Ok(Ok(Err(error))) => Err(explain(refused(), &error)),
+            Ok(Ok(Err(error))) => Err(refused().because(error.message())),
             Ok(Err(_)) => Err(self.lost()),
             Err(_) => Err(refused().because(format!("no answer within {:?}", self.timeout))),
         }
@@ -311,11 +311,6 @@ impl Session {
         }
         error
     }
-}
-
-/// Adds libssh2's words, and what the usual reason is.
-fn explain(error: Error, refusal: &ssh2::Error) -> Error {
-    error.because(refusal.message())
 }
 
 impl Transport for Session {

@@ -35,7 +35,12 @@ impl Document {
             .map(Spanned::into_inner)
             .map_err(|error| {
                 let span = error.span().unwrap_or(0..0);
-                self.error(span, format!("not TOML: {}", error.message()))
+                let said = error.message();
+                let told = self.error(span, format!("not TOML: {said}"));
+                match hint(said) {
+                    Some(hint) => told.hint(hint),
+                    None => told,
+                }
             })
     }
 
@@ -62,6 +67,25 @@ impl Document {
         } else {
             short
         }
+    }
+}
+
+/// What is meant by the parser's words for the commonest slips.
+fn hint(said: &str) -> Option<&'static str> {
+    let is_about = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if is_about(&["escape", "unicode"]) {
+        Some(
+            "a backslash has a meaning in text between `\"`: write `/` for it, or put the text between `'`",
+        )
+    } else if is_about(&[
+        "invalid float",
+        "invalid integer",
+        "invalid datetime",
+        "quoted",
+    ]) {
+        Some("text stands between quotes, such as `ip = \"192.168.33.10\"`")
+    } else {
+        None
     }
 }
 

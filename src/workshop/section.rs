@@ -209,7 +209,7 @@ impl<'a> Value<'a> {
     }
 
     fn expected(&self, what: &str) -> Error {
-        self.error(Problem::new(format!(
+        let problem = Problem::new(format!(
             "it must be {what}, and this is {}",
             match self.inner {
                 DeValue::String(_) => "text",
@@ -220,7 +220,15 @@ impl<'a> Value<'a> {
                 DeValue::Array(_) => "a list",
                 DeValue::Table(_) => "a table",
             }
-        )))
+        ));
+        let could_be_text = !matches!(self.inner, DeValue::Array(_) | DeValue::Table(_));
+        self.error(match what {
+            "text" if could_be_text => {
+                let text = self.document.quote(self.span.clone());
+                problem.hint(format!("put it between quotes: `\"{text}\"`"))
+            }
+            _ => problem,
+        })
     }
 
     pub fn folder(&self) -> &'a Folder {

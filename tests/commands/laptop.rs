@@ -45,7 +45,8 @@ fn without_a_vagrantfile_there_is_no_box_to_look_for() {
     assert_snapshot!(place.dwenv("doctor").ended(2), @r#"
         --- stderr ---
         error: there is no Vagrantfile in [SCRATCH]/folder or above
-          hint: Write the workshop's files here: `dwenv init`
+          hint: Write the workshop's files here: `dwenv init`, with the same `--config`
+                where you gave one
           hint: Or go to the workshop's folder, or name it: `dwenv -C FOLDER …`
         [exit 2]
         "#);

@@ -151,7 +151,7 @@ fn what_is_mended_in_a_room_is_broken_off_and_gone_on_with_like_any_other_run() 
     let fix = "doctor --fix --max-fail 1 --format json --timeout 1";
     let place = Place::new();
     for which in [&named.join(" "), "--limit failed"] {
-        let told = place.dwenv(&format!("{fix} {which}")).ended(5).out;
+        let told = place.dwenv(&format!("{fix} {which}")).ended(3).out;
         let document: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(document["ready"], false);
         let told = document["targets"].as_array().expect("a list");
@@ -188,5 +188,124 @@ fn a_result_that_is_shared_is_whole() {
         for report in reports {
             assert!(report["checks"].as_array().is_some_and(|it| !it.is_empty()));
         }
+    }
+}
+
+/// One box of forty that cannot be tried hides none of the others.
+#[test]
+fn a_box_whose_key_is_missing_is_one_row_of_the_room() {
+    let (_silent, targets) = room();
+    let refusing = targets.last().unwrap();
+    let port = refusing.rsplit_once(':').unwrap().1;
+    let place = Place::new().with(
+        "config.toml",
+        &format!(
+            "[target.keyless]\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"me\"\nidentity = \"keys/none\"\n\n\
+             [room]\ntargets = [\"keyless\", \"{refusing}\"]\n"
+        ),
+    );
+    for command in ["doctor", "doctor --fix"] {
+        let line = format!("{command} --target room --format json --report junit:room.xml");
+        let document = place.dwenv(&line).ended(3).document();
+        let boxes = document["targets"].as_array().expect("a list");
+        assert_eq!(boxes.len(), 2, "{command}");
+        assert!(
+            boxes[0].to_string().contains("the private key"),
+            "{}",
+            boxes[0]
+        );
+        assert_eq!(place.read("room.xml").matches("<testsuite ").count(), 2);
+    }
+    // Nothing was touched in the one, and much may have been in the other.
+    let ran = place.dwenv("provision --target room --yes").ended(1);
+    assert!(ran.out.contains("✗  keyless"), "{ran}");
+    assert!(ran.out.contains("?  ssh://me@127.0.0.1"), "{ran}");
+    // Alone it is a mistake in the declaration.
+    let alone = place.dwenv("doctor --target keyless").ended(2);
+    assert!(alone.err.contains("the private key"), "{alone}");
+}
+
+/// Whoever closes the terminal has not ended well with any box.
+#[test]
+fn a_run_that_is_killed_leaves_its_boxes_to_limit_failed() {
+    let (_silent, targets) = room();
+    let place = Place::new();
+    let named: Vec<String> = targets.iter().map(|it| format!("--target {it}")).collect();
+    let line = format!("doctor --format ndjson --timeout 60 {}", named.join(" "));
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut run = place
+        .command(&words)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = std::io::BufReader::new(run.stdout.take().unwrap());
+    let begun = std::io::BufRead::lines(told)
+        .map_while(Result::ok)
+        .find(|line| line.contains("\"box_started\""));
+    assert!(begun.is_some());
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let again = place.dwenv("doctor --limit failed --timeout 1 --format json");
+    let document = again.ended(3).document();
+    assert_eq!(document["targets"].as_array().unwrap().len(), targets.len());
+}
+
+#[test]
+fn the_room_is_listed_and_what_is_wrong_in_it_is_told_there() {
+    let place = Place::new().with(
+        "config.toml",
+        "[room]\ntargets = [\"ssh://debian@10.20.0.[11-12]\"]\n",
+    );
+    let listed = place.dwenv("targets --format json").ended(0).document();
+    let names: Vec<&str> = listed["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["name"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["ssh://debian@10.20.0.11", "ssh://debian@10.20.0.12"]
+    );
+    let down = place.dwenv("down --target room").ended(2);
+    assert!(
+        down.err
+            .contains("this command works on one box, and 2 are named"),
+        "{down}"
+    );
+
+    let place = Place::new().with("config.toml", "[room]\ntargets = [\"nix\"]\n");
+    let wrong = place.dwenv("doctor --target room").ended(2);
+    assert!(
+        wrong
+            .err
+            .contains("`[room]` in config.toml: there is no target `nix`"),
+        "{wrong}"
+    );
+    let none = Place::new().dwenv("doctor --target room").ended(2);
+    assert!(none.err.contains("`[room]` with `targets = […]`"), "{none}");
+}
+
+/// What could not be written at the end of a long run is told before it.
+#[test]
+fn files_that_cannot_be_written_are_told_before_anything_is_asked() {
+    let (_silent, targets) = room();
+    let place = Place::new();
+    for option in ["--save none/facts.json", "--report json:none/report.json"] {
+        let line = format!("doctor {option} --target {}", targets.last().unwrap());
+        let ran = place.dwenv(&line).ended(2);
+        assert!(ran.err.contains("cannot be written"), "{ran}");
+        assert_eq!(ran.out, "");
+    }
+    // Both are files of the folder that `-C` names, and what is there is not lost before there is something better.
+    let line = format!(
+        "-C folder doctor --save facts.json --report json:report.json --target {}",
+        targets.last().unwrap()
+    );
+    let mut command = place.command(&line.split(' ').collect::<Vec<_>>());
+    command.current_dir(place.folder().parent().unwrap());
+    place.ran(command).ended(3);
+    for file in ["facts.json", "report.json"] {
+        assert!(place.read(file).contains("schema_version"), "{file}");
     }
 }

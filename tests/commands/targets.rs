@@ -23,6 +23,7 @@ fn targets_that_are_none() {
         "admin@box",
         "ssh://",
         "ssh://a:b@box",
+        "'ssh://box'",
     ] {
         let ran = place.dwenv(&format!("doctor --target {target}")).ended(2);
         assert_eq!(ran.out, "");
@@ -45,6 +46,8 @@ fn targets_that_are_none() {
         error: a password stands in the target
           hint: Leave it out: a target is seen by everybody who lists processes
           hint: dwenv logs in with keys, or asks
+        error: the target `\'ssh://box\'` begins with a quote
+          hint: This terminal passes quotes on: leave them out
         "#);
 }
 
@@ -118,7 +121,8 @@ fn several_targets_are_one_document() {
         .ended(2);
     assert_snapshot!(ran, @r#"
         --- stderr ---
-        error: this command takes one --target only
+        error: this command works on one box, and 2 are named
+          hint: Name one of them with `--target`
         [exit 2]
         "#);
 }

@@ -151,9 +151,9 @@ fn a_report_that_cannot_be_written_is_said() {
     let place = Place::new().with("facts.json", &saved("debian-13-bare"));
     let ran = place
         .dwenv("doctor --from facts.json --report json:nowhere/a.json")
-        .ended(1);
+        .ended(2);
     assert!(
-        ran.err.contains("nowhere/a.json could not be written"),
+        ran.err.contains("nowhere/a.json cannot be written"),
         "{ran}"
     );
     for wrong in ["json", "json:", "pdf:a.pdf"] {

@@ -125,6 +125,38 @@ fn several_peoples_files_are_a_table_with_the_worst_first() {
     assert_eq!(document["targets"][0]["target"], "ada");
 }
 
+/// An organiser has forty files, and one of them is the wrong one.
+#[test]
+fn a_file_that_cannot_be_read_is_one_row_of_several() {
+    let place = Place::new()
+        .with("a/facts.json", &saved("debian-13-bare"))
+        .with("b/facts.json", "{}")
+        .with("report.json", "{\"schema_version\": 1, \"checks\": []}");
+    let ran = place
+        .dwenv("doctor --from a/facts.json b/facts.json report.json --format json")
+        .ended(1);
+    let document = ran.document();
+    let targets = document["targets"].as_array().unwrap();
+    let names: Vec<&str> = targets
+        .iter()
+        .filter_map(|it| it["target"].as_str())
+        .collect();
+    assert_eq!(names, ["a/facts", "b/facts", "report"]);
+    for (target, hint) in [
+        (1, "Ask for the file that `dwenv doctor --save FILE` writes"),
+        (
+            2,
+            "This is a report of `--format json`: ask for what `dwenv doctor --save FILE` writes",
+        ),
+    ] {
+        let finding = &targets[target]["checks"][0];
+        assert_eq!(finding["status"], "unknown");
+        assert_eq!(finding["remedy"]["text"], hint);
+    }
+    let alone = place.dwenv("doctor --from report.json").ended(2);
+    assert!(alone.err.contains("This is a report of"), "{alone}");
+}
+
 /// Everything that a machine may say of somebody, in every answer and every reason.
 #[test]
 fn what_is_shared_names_nobody() {

@@ -270,7 +270,10 @@ fn a_run_that_waits_for_a_secret_is_cut_as_any_other() {
     let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
     run.await_said("Write server.py");
     run.kill();
-    it.await_in_box("sudo sh -c 'grep -qs \"Write and start\" /run/dwenv/*/current'");
+    // The run that holds the box, among those that have ended.
+    it.await_in_box(
+        "sudo sh -c 'grep -qs \"Write and start\" \"/run/dwenv/$(sed -n 2p /run/dwenv.lock)/current\"'",
+    );
     it.provision().exit(0).never_says("canary");
     assert_eq!(it.run(&state), uncut, "killed");
 

@@ -157,12 +157,39 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
         .exit(4)
         .says("another run holds this box: anna")
         .says("dwenv provision --wait-lock 10m");
+    // Nor does who has had enough of waiting.
+    let mut stopped = it.start(&waiting);
+    stopped.await_said("Another run holds this box");
+    stopped.interrupt();
+    stopped.wait().exit(5).says("the run has stopped");
     it.run("sudo systemctl kill -s KILL holder");
     patient
         .wait()
         .exit(0)
         .says("Add vagrant to the group docker");
     it.doctor().ready();
+
+    // A box that cannot be looked at afterwards hides no change that failed.
+    it.run("sudo gpasswd -d vagrant docker");
+    it.run(
+        "printf '#!/bin/sh\nmv /home/vagrant/.ssh /home/vagrant/away\necho no more users >&2\nexit 1\n' | \
+         sudo install -m 755 /dev/stdin /usr/local/sbin/usermod",
+    );
+    let ran = it.dwenv(&[
+        "provision",
+        "--yes",
+        "--format",
+        "json",
+        "--target",
+        "sandbox",
+    ]);
+    let error = &ran.exit(1).json()["error"];
+    let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+    assert!(
+        text("message").starts_with("failed: Add vagrant to the group docker; 0 of 1"),
+        "{error}"
+    );
+    assert!(text("cause").contains("no more users"), "{error}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::json_schema;
 use crate::support::{names_in, said};
+use crate::terminal::Terminal;
 use crate::workbox::{Workbox, assert_untouched};
 
 /// Holds dpkg's lock until its unit is stopped.
@@ -109,6 +110,24 @@ fn a_room_that_is_stopped_begins_with_no_further_box() {
             .says("1 change to make on sandbox")
             .says("to make on sandbox:second");
     }
+
+    // Nor once one has failed whose plan somebody has agreed to.
+    it.run("sudo mount -t tmpfs -o ro tmpfs /var/cache/apt/archives");
+    let command = it.command(&[&["provision", "--max-fail", "1"], &room[..]].concat());
+    let mut terminal = Terminal::start(command);
+    let left = terminal
+        .await_shown("Do this now on 2 of 2 boxes? [y/N]")
+        .type_in("y\n")
+        .left();
+    assert_eq!(left.code, Some(1), "{}", left.shown);
+    let shown = left.shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        shown.contains("not tried: 1 of the other boxes had failed"),
+        "{shown}"
+    );
+    // No package was begun with, so nothing is left half installed.
+    it.run("! sudo test -e /var/lib/dwenv/unsynced");
+    it.doctor().never_says("box.apt.dpkg");
 }
 
 #[test]

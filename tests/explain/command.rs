@@ -171,3 +171,35 @@ fn programs_get_one_document() {
         }
     }
 }
+
+/// Whatever doctor and lint print between brackets.
+#[test]
+fn every_id_that_is_printed_can_be_asked_about() {
+    let told = shown(&dwenv(&["[box.ssh]"]));
+    assert!(told.starts_with("box.ssh\n"), "{told}");
+    let told = shown(&dwenv(&["lint.dead-host"]));
+    assert!(told.contains("It finds a host that is gone."), "{told}");
+    let told = shown(&dwenv(&["laptop.custom.git"]));
+    assert!(told.contains("box.custom.NAME"), "{told}");
+    let told = shown(&dwenv(&["box.docker"]));
+    assert!(told.contains("Did you mean one of `box.docker."), "{told}");
+}
+
+/// A name of another encoding is a mistake like any other.
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let word = std::ffi::OsStr::from_bytes(b"b\xffd");
+    let ended = Command::new(env!("CARGO_BIN_EXE_dwenv"))
+        .args(["explain".as_ref(), word])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        told.contains("invalid UTF-8") && !told.contains("panicked"),
+        "{told}"
+    );
+}

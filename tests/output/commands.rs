@@ -1,8 +1,9 @@
 //! What the other commands tell.
 
 use dwenv::output::style::Style;
-use dwenv::output::{Done, Listed, human};
+use dwenv::output::{Done, human};
 use dwenv::provision::outcome::{ChangeStatus, Up};
+use dwenv::target::TargetRow;
 use insta::assert_snapshot;
 
 use super::doctor::all_pass;
@@ -27,16 +28,16 @@ pub fn ups() -> [(String, dwenv::error::Result<Up>); 1] {
     [("sandbox".to_owned(), Ok(up()))]
 }
 
-pub fn listed() -> [Listed; 2] {
+pub fn listed() -> [TargetRow; 2] {
     [
-        Listed {
+        TargetRow {
             name: "vagrant".to_owned(),
             provider: "vagrant (virtualbox)".to_owned(),
             state: "running".to_owned(),
             address: Some("192.168.33.10".to_owned()),
             default: true,
         },
-        Listed {
+        TargetRow {
             name: "sandbox:b".to_owned(),
             provider: "sandbox".to_owned(),
             state: "not made yet".to_owned(),

@@ -209,7 +209,7 @@ fn locked() -> Failure {
     let said = "ended with status 100:\nE: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1212 (apt-get)\nE: Unable to acquire the dpkg frontend lock";
     Failure {
         command: Some("apt-get -q -y -o DPkg::Lock::Timeout=600 install docker.io".to_owned()),
-        known: explain::cause_of(said, Some("sandbox")),
+        known: explain::cause_in_box(said, Some("sandbox")),
         ..said.to_owned().into()
     }
 }

@@ -31,12 +31,13 @@ fn a_needed_newer_dwenv_is_told_before_unknown_keys() {
       |            ^^^^^
     hint: such as ">=0.2"
     "#);
-    assert_snapshot!(refused("requires = 2\n"), @r"
+    assert_snapshot!(refused("requires = 2\n"), @r#"
     config.toml:1:12: 2 cannot be `requires`: it must be text, and this is a whole number
       |
     1 | requires = 2
       |            ^
-    ");
+    hint: put it between quotes: `"2"`
+    "#);
 }
 
 #[test]
@@ -107,12 +108,13 @@ fn unknown_keys_are_told_with_what_was_meant() {
 
 #[test]
 fn wrong_types_are_told() {
-    assert_snapshot!(refused("name = 1\n"), @r"
+    assert_snapshot!(refused("name = 1\n"), @r#"
     config.toml:1:8: 1 cannot be `name`: it must be text, and this is a whole number
       |
     1 | name = 1
       |        ^
-    ");
+    hint: put it between quotes: `"1"`
+    "#);
     assert_snapshot!(refused("box = \"bento/debian-13\"\n"), @r#"
     config.toml:1:7: "bento/debian-13" cannot be `box`: it must be a table, and this is text
       |
@@ -137,12 +139,13 @@ fn wrong_types_are_told() {
     2 | images = "python:3-slim"
       |          ^^^^^^^^^^^^^^^
     "#);
-    assert_snapshot!(refused("[server]\nfiles = [\n  2026-11-01,\n]\n"), @r"
+    assert_snapshot!(refused("[server]\nfiles = [\n  2026-11-01,\n]\n"), @r#"
     config.toml:3:3: 2026-11-01 cannot be in `server.files`: it must be text, and this is a date or time
       |
     3 |   2026-11-01,
       |   ^^^^^^^^^^
-    ");
+    hint: put it between quotes: `"2026-11-01"`
+    "#);
     assert_snapshot!(refused("[box]\nforwards = [8080]\n"), @r"
     config.toml:2:13: 8080 cannot be in `box.forwards`: it must be a table, and this is a whole number
       |

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 
 use super::look::{self, Looked};
-use super::{told, write_reports};
+use super::{Saved, write_files};
 use crate::cli;
 use crate::commands::boxes::Remote;
 use crate::commands::provision::owner;
@@ -14,8 +14,9 @@ use crate::commands::room::{Ended, Room, Turn};
 use crate::commands::{Environment, nobody_is_there};
 use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, stands_on};
 use crate::doctor::report::Report;
+use crate::doctor::unknown;
 use crate::error::{ExitCode, Result};
-use crate::events::BoxResult;
+use crate::events::{BoxResult, SCHEMA_VERSION};
 use crate::provision::outcome::Outcome;
 use crate::provision::plan::Step;
 use crate::provision::{self, Consent};
@@ -46,19 +47,31 @@ pub async fn run(
         fixed
     };
     let (fixed, code) = room.each("doctor", work, ended).await;
-    if let [(_, Err(error))] = &fixed[..] {
-        return Err(error.clone());
-    }
-    environment.tell(|output| output.fixed(&fixed))?;
-    let done = fixed.into_iter().filter_map(|(_, fixed)| fixed.ok());
-    let reports: Vec<Report> = done.map(|fixed| fixed.after).collect();
-    write_reports(environment, options, &reports)?;
-    Ok(code)
+    let report = |(target, fixed): &(String, Result<(Fixed, Saved)>)| match fixed {
+        Ok((fixed, _)) => fixed.after.clone(),
+        Err(error) => unknown(target, error),
+    };
+    let reports: Vec<Report> = fixed.iter().map(report).collect();
+    let mut saved = None;
+    let mut keep = |(fixed, seen)| {
+        saved = Some(seen);
+        fixed
+    };
+    let fixed: Vec<_> = fixed
+        .into_iter()
+        .map(|(target, fixed)| (target, fixed.map(&mut keep)))
+        .collect();
+    let told = match &fixed[..] {
+        [(_, Err(error))] => Err(error.clone()),
+        fixed => environment.tell(|output| output.fixed(fixed)),
+    };
+    write_files(environment, options, &reports, saved.as_ref())?;
+    told.map(|()| code)
 }
 
-fn ended(_: &Target, fixed: &Result<Fixed>) -> Ended {
+fn ended(_: &Target, fixed: &Result<(Fixed, Saved)>) -> Ended {
     match fixed {
-        Ok(fixed) => Ended {
+        Ok((fixed, _)) => Ended {
             exit_code: fixed.after.exit_code(),
             summary: look::reason(&fixed.after),
             result: BoxResult::Fix(fixed.clone()),
@@ -73,10 +86,11 @@ async fn one(
     target: &Target,
     turn: &Turn<'_>,
     options: &cli::Doctor,
-) -> Result<Fixed> {
-    let looked = look::once(environment, workshop, target, options).await?;
+) -> Result<(Fixed, Saved)> {
+    let look = || look::once(environment, workshop, target, turn.is_alone(), options);
+    let looked = look().await?;
     let mut fixed = Fixed {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         target: target.to_string(),
         changes: Vec::new(),
         needs_yes: Vec::new(),
@@ -93,8 +107,7 @@ async fn one(
         !wrong
     };
     if looked.report.ready || !reached(&looked.report) {
-        told(looked, options)?;
-        return Ok(fixed);
+        return Ok((fixed, looked.saved));
     }
     let Looked {
         report: before,
@@ -120,7 +133,7 @@ async fn one(
     .await?;
     let outcome = provisioned.outcome;
     drop(provisioned.transport);
-    let after = look::once(environment, workshop, target, options).await?;
+    let after = look().await?;
     if outcome.applied {
         fixed.changes = outcome
             .changes
@@ -154,8 +167,8 @@ async fn one(
              `dwenv doctor --fix --target {target}`"
         ));
     }
-    fixed.after = told(after, options)?;
-    Ok(fixed)
+    fixed.after = after.told;
+    Ok((fixed, after.saved))
 }
 
 /// Asks about each change by itself; with `--yes` makes those that are safe without asking.

@@ -35,17 +35,19 @@ pub async fn until_ready(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
+    is_alone: bool,
     options: &cli::Doctor,
 ) -> Result<Looked> {
+    let once = || once(environment, workshop, target, is_alone, options);
     let Some(wait) = options.wait else {
-        return once(environment, workshop, target, options).await;
+        return once().await;
     };
     let began = Instant::now();
     let events = environment.events.of(&target.to_string());
     let step = format!("Waiting until {target} is ready");
     events.emit(Event::StepStarted { step: step.clone() });
     let looked = loop {
-        let looked = once(environment, workshop, target, options).await;
+        let looked = once().await;
         let over = began.elapsed() + PAUSE >= wait;
         match looked {
             Ok(looked) if !looked.report.ready && !over => {
@@ -87,10 +89,12 @@ pub fn reason(report: &Report) -> String {
     )
 }
 
+/// One look. Where the target is one of several, what keeps it alone from being asked is a finding about it.
 pub async fn once(
     environment: &Environment,
     workshop: &Workshop,
     target: &Target,
+    is_alone: bool,
     options: &cli::Doctor,
 ) -> Result<Looked> {
     let remote = if options.before {
@@ -112,7 +116,10 @@ pub async fn once(
             let counts = |it: &Finding| it.is_wrong() && !selection.skips(&it.id);
             findings.iter().any(counts)
         };
-        remote.facts(|facts| options.deep || wrong(facts)).await?
+        match remote.facts(|facts| options.deep || wrong(facts)).await {
+            Err(error) if !is_alone => remote.facts_without(&error).await,
+            facts => facts?,
+        }
     };
     let context = Context {
         deep: facts.records().deep,

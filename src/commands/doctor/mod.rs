@@ -4,22 +4,19 @@ mod fix;
 mod look;
 mod offline;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use super::Environment;
 use super::boxes::Remote;
 use super::room::{Ended, Room, Turn};
 use crate::cli;
-use crate::doctor::report::{Finding, Report, Scope, Status};
+use crate::doctor::report::{Finding, Report};
 use crate::doctor::saved::Saved;
 use crate::doctor::select::Selection;
 use crate::doctor::share::shareable;
+use crate::doctor::unknown;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::events::BoxResult;
-use crate::output::to_file;
+use crate::output::{Format, can_be_written, to_file};
 use crate::resources::Context;
-use crate::resources::system::REACHED;
 use crate::target::{Purpose, Target};
 use crate::workshop::{Secrets, Workshop};
 use look::Looked;
@@ -35,6 +32,7 @@ fn secrets(options: &cli::Doctor) -> Secrets {
 
 pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<ExitCode> {
     let workshop = environment.workshop(secrets(options)).await?;
+    check_files(environment, options)?;
     if !options.from.is_empty() {
         return offline::run(environment, &workshop, options);
     }
@@ -52,25 +50,17 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
     }
     let room = Room::new(environment, &targets, &options.several);
     let work = async |target, turn: Turn<'_>| {
-        let looked = look::until_ready(environment, &workshop, target, options).await;
+        let is_alone = turn.is_alone();
+        let looked = look::until_ready(environment, &workshop, target, is_alone, options).await;
         drop(turn);
-        told(looked?, options)
+        looked
     };
-    // What was not tried has a report too, but where somebody stopped the run.
-    let as_told = |target: &str, report: Result<Report>| match report {
-        Err(error)
-            if error.kind == ErrorKind::Interrupted && environment.interrupts.asked() == 0 =>
-        {
-            Ok(not_tried(target, &error))
-        }
-        report => report,
-    };
-    let ended = |target: &Target, report: &Result<Report>| {
-        let (exit_code, summary) = match report {
-            Ok(report) => (report.exit_code(), look::reason(report)),
+    let ended = |target: &Target, looked: &Result<Looked>| {
+        let (exit_code, summary) = match looked {
+            Ok(looked) => (looked.told.exit_code(), look::reason(&looked.told)),
             Err(error) => (error.exit_code(), error.to_string()),
         };
-        let result = match as_told(&target.to_string(), report.clone()) {
+        let result = match report_of(&target.to_string(), looked) {
             Ok(report) => BoxResult::Doctor(report),
             Err(error) => error.into(),
         };
@@ -82,44 +72,26 @@ pub async fn run(environment: &Environment, options: &cli::Doctor) -> Result<Exi
     };
     let (looked, code) = room.each("doctor", work, ended).await;
     let told = looked
-        .into_iter()
-        .map(|(target, report)| as_told(&target, report));
+        .iter()
+        .map(|(target, looked)| report_of(target, looked));
     let reports: Vec<Report> = told.collect::<Result<_>>()?;
     environment.tell(|output| output.doctor(&reports))?;
-    write_reports(environment, options, &reports)?;
+    let saved = looked.iter().find_map(|(_, looked)| looked.as_ref().ok());
+    write_files(environment, options, &reports, saved.map(|it| &it.saved))?;
     Ok(code)
 }
 
-/// The report on a box that nobody looked at, because too many others had failed.
-fn not_tried(target: &str, error: &Error) -> Report {
-    let finding = Finding {
-        id: REACHED.id.to_owned(),
-        title: REACHED.title.to_owned(),
-        scope: Scope::Box,
-        status: Status::Unknown,
-        summary: error.to_string(),
-        because: None,
-        remedy: None,
-        ignored: None,
-        duration: Duration::ZERO,
-    };
-    Report::new(target, vec![finding])
-}
-
-/// The report of one look, as it is told; what was seen is saved beside it.
-fn told(looked: Looked, options: &cli::Doctor) -> Result<Report> {
-    if let Some(file) = &options.save {
-        looked.saved.write(file)?;
+/// The report of one look, as it is told. What was not tried has one, too.
+fn report_of(target: &str, looked: &Result<Looked>) -> Result<Report> {
+    match looked {
+        Ok(looked) => Ok(looked.told.clone()),
+        Err(error) if error.kind == ErrorKind::NotTried => Ok(unknown(target, error)),
+        Err(error) => Err(error.clone()),
     }
-    Ok(looked.told)
 }
 
 /// A report of what was found, narrowed and counted as the options have it.
-fn reported(
-    context: Context,
-    findings: Vec<crate::doctor::report::Finding>,
-    options: &cli::Doctor,
-) -> Result<Report> {
+fn reported(context: Context, findings: Vec<Finding>, options: &cli::Doctor) -> Result<Report> {
     let selection = Selection::new(&options.only, &options.skip, context)?;
     if context.before && findings.is_empty() {
         return Err(Error::usage(format!(
@@ -153,6 +125,11 @@ async fn list(
     let [target] = targets else {
         return Err(Error::usage("--list takes one --target only"));
     };
+    if matches!(environment.global.format, Format::Junit | Format::Markdown) {
+        return Err(
+            Error::usage("the list of checks has no such format").hint("take `--format json`")
+        );
+    }
     let remote = Remote::not_yet(environment, workshop, target, options.deadline).await;
     let context = Context {
         before: options.before,
@@ -166,15 +143,28 @@ async fn list(
     Ok(ExitCode::Ready)
 }
 
-/// Writes the files of `--report`.
-fn write_reports(
+/// Refuses what `--report` and `--save` could not write at the end, before anything is asked.
+fn check_files(environment: &Environment, options: &cli::Doctor) -> Result<()> {
+    let reports = options.report.iter().map(|(_, file)| file);
+    for file in reports.chain(&options.save) {
+        can_be_written(&environment.folder.join(file))?;
+    }
+    Ok(())
+}
+
+/// Writes the files of `--report` and `--save`.
+fn write_files(
     environment: &Environment,
     options: &cli::Doctor,
     reports: &[Report],
+    saved: Option<&Saved>,
 ) -> Result<()> {
     for (format, file) in &options.report {
-        let file: PathBuf = environment.folder.join(file);
+        let file = environment.folder.join(file);
         to_file(&file, *format, reports, environment.global.verbose)?;
+    }
+    if let (Some(file), Some(saved)) = (&options.save, saved) {
+        saved.write(&environment.folder.join(file))?;
     }
     Ok(())
 }

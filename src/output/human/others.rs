@@ -8,10 +8,11 @@ use super::report;
 use super::several::{Section, sections};
 use super::verdict::verdict;
 use crate::error::{Advice, Error, Result};
+use crate::output::Done;
 use crate::output::style::{Label, Style, put};
 use crate::output::text::{Text, UNBROKEN};
-use crate::output::{Done, Listed};
 use crate::provision::outcome::Up;
+use crate::target::TargetRow;
 
 /// What `up` did: the changes, the checks, and where the server answers.
 pub fn up(
@@ -87,7 +88,7 @@ fn one_up(out: &mut dyn Write, style: &Style, up: &Result<Up>, verbose: bool) ->
 }
 
 /// The targets that this folder knows.
-pub fn targets(out: &mut dyn Write, style: &Style, targets: &[Listed]) -> io::Result<()> {
+pub fn targets(out: &mut dyn Write, style: &Style, targets: &[TargetRow]) -> io::Result<()> {
     if targets.is_empty() {
         return put(
             out,

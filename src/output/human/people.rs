@@ -12,7 +12,7 @@ use super::report::{report, reports};
 use super::verdict::{reports_table, verdict_on_all};
 use crate::doctor::fix::{Fixed, Mended, Offer};
 use crate::doctor::report::{Report, Status};
-use crate::doctor::select::Listed;
+use crate::doctor::select::ListedCheck;
 use crate::error::Result;
 use crate::output::style::{Label, Style, Symbol, put};
 use crate::output::text::Text;
@@ -42,7 +42,7 @@ pub fn people(
 }
 
 /// The checks that there are.
-pub fn checks(out: &mut dyn Write, style: &Style, checks: &[Listed]) -> io::Result<()> {
+pub fn checks(out: &mut dyn Write, style: &Style, checks: &[ListedCheck]) -> io::Result<()> {
     let rows: Vec<[Text; 2]> = checks
         .iter()
         .map(|check| {

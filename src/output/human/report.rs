@@ -93,17 +93,13 @@ fn problems(out: &mut dyn Write, style: &Style, report: &Report) -> io::Result<(
 
 /// What is wrong or has no answer, in the order of `needs`, then what is only a warning, then what is ignored.
 fn in_order_of_urgency(report: &Report) -> impl Iterator<Item = &Finding> {
-    let blocking = report.checks.iter().filter(|check| blocks(check));
+    let blocking = report.checks.iter().filter(|check| check.is_wrong());
     let warnings = report
         .checks
         .iter()
         .filter(|check| check.status == Status::Warn && !check.is_ignored());
     let ignored = report.checks.iter().filter(|check| check.is_ignored());
     blocking.chain(warnings).chain(ignored)
-}
-
-fn blocks(finding: &Finding) -> bool {
-    finding.is_wrong()
 }
 
 /// How many checks each root cause keeps from being judged.

@@ -27,7 +27,7 @@ impl Connection {
 
 impl Fact for Connection {
     fn probes(_: &Workshop) -> Vec<Probe> {
-        // The collector answers it: connecting comes before all probes.
+        // Whoever connects answers it: that comes before all probes.
         Vec::new()
     }
 

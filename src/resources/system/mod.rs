@@ -253,7 +253,8 @@ fn judge_disk(status: Status, context: Context, mount: &str, free_kb: u64) -> Ju
 }
 
 /// What to do next where there is no connection: sentences in one text, commands apart.
-fn remedy_of(hints: &[String]) -> Option<Remedy> {
+#[must_use]
+pub fn remedy_of(hints: &[String]) -> Option<Remedy> {
     let mut sentences = Vec::new();
     let mut commands = Vec::new();
     for hint in hints {

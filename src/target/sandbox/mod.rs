@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use lock::{Lock, Mode};
 use machine::{Home, Machine};
-pub use spec::{Spec, Suite};
+pub use spec::{Network, Spec, Suite};
 use step::Step;
 
 /// Where sandboxes live on this host.

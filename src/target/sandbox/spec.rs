@@ -88,11 +88,6 @@ impl Spec {
     pub fn network(&self) -> Network {
         Network::of(self.address)
     }
-
-    /// The network that a sandbox with this address would live in.
-    pub fn network_of(address: Ipv4Addr) -> Network {
-        Network::of(address)
-    }
 }
 
 /// The /24 that a sandbox lives in.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Surroundings;
 use super::lines::Line;
 use crate::error::{Error, Result};
-use crate::target::names::SshAddress;
+use crate::target::names::{SshAddress, ssh_address};
 
 /// The one word of a line that takes one.
 pub(super) fn one(line: &Line) -> Result<&str> {
@@ -116,7 +116,7 @@ pub(super) fn hops(word: &str, place: &str, tokens: &Tokens<'_>) -> Result<Vec<S
     })?;
     let hop = |hop: &str| {
         let hop = hop.trim();
-        SshAddress::parse(hop.strip_prefix("ssh://").unwrap_or(hop)).map_err(|error| {
+        ssh_address(hop.strip_prefix("ssh://").unwrap_or(hop)).map_err(|error| {
             Error::config(format!(
                 "{place}: `ProxyJump` takes machines as `USER@HOST:PORT`, with commas between them"
             ))

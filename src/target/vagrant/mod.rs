@@ -62,7 +62,7 @@ impl Vagrant {
             "there is no Vagrantfile in {} or above",
             dir.display()
         ))
-        .hint("write the workshop's files here: `dwenv init`")
+        .hint("write the workshop's files here: `dwenv init`, with the same `--config` where you gave one")
         .hint("or go to the workshop's folder, or name it: `dwenv -C FOLDER …`"))
     }
 
@@ -193,7 +193,7 @@ impl Vagrant {
             self.check_address(workshop).await?;
         }
         self.forget(Some(&found.name));
-        let step = format!("starting the box with Vagrant ({})", found.provider);
+        let step = format!("Starting the box with Vagrant ({})", found.provider);
         run::up(self, &found.name, &step, events).await
     }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::doctor::explain;
 use crate::error::{Error, ErrorKind};
+use crate::events::Known;
 
 /// One machine of a Vagrantfile, as `vagrant status` tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +148,7 @@ pub fn plain(line: &str, machine: &str) -> String {
         .to_owned()
 }
 
-/// Vagrant's own error as ours: its words are the cause, and what mends the common ones is the hint.
+/// Vagrant's own error as ours: its words are the cause, and what is known of them is the hint.
 #[must_use]
 pub fn error(message: impl Into<String>, text: &str) -> Error {
     const VAGRANTFILE: &[&str] = &[
@@ -164,66 +166,11 @@ pub fn error(message: impl Into<String>, text: &str) -> Error {
     if !text.is_empty() {
         error = error.because(text);
     }
-    match remedy(text) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
-}
-
-/// The texts are Vagrant's own, part by part as its versions share them.
-fn remedy(text: &str) -> Option<&'static str> {
-    const REMEDIES: &[(&str, &str)] = &[
-        (
-            "version of VirtualBox installed",
-            "this Vagrant is older than this VirtualBox: install the newest Vagrant, or an older VirtualBox",
-        ),
-        (
-            "kernel module is not loaded",
-            "build and load VirtualBox's kernel module: `sudo /sbin/vboxconfig`",
-        ),
-        (
-            "detect the version are returning empty",
-            "VirtualBox is there and does not answer: install it again",
-        ),
-        (
-            "could not detect VirtualBox",
-            "install VirtualBox, and open a new terminal",
-        ),
-        (
-            "No usable default provider",
-            if cfg!(target_os = "linux") {
-                "install VirtualBox, and open a new terminal; or, as root, without it: `dwenv up --target sandbox`"
-            } else {
-                "install VirtualBox, and open a new terminal"
-            },
-        ),
-        (
-            "not within the allowed ranges",
-            "allow the box's network in /etc/vbox/networks.conf: `echo '* 192.168.33.0/24 192.168.56.0/21' | sudo tee -a /etc/vbox/networks.conf`",
-        ),
-        (
-            "because it is locked",
-            "another vagrant works on this box: wait until it ends, or end it",
-        ),
-        (
-            "is already in use on the host machine",
-            "end the program that holds this port, or choose another `host` port in config.toml and the Vagrantfile",
-        ),
-        (
-            "Timed out while waiting for the machine to boot",
-            "look at the box's window in VirtualBox; then `dwenv down` and `dwenv up`",
-        ),
-        (
-            "doesn't match the current user",
-            "the box was made by another user, as with sudo: run dwenv as that user, or `sudo chown -R $USER .vagrant ~/.vagrant.d`",
-        ),
-        (
-            "failed to properly resolve required dependencies",
-            "mend Vagrant's plugins: `vagrant plugin repair`, then `vagrant plugin expunge --reinstall`",
-        ),
-    ];
-    REMEDIES
-        .iter()
-        .find(|(part, _)| text.contains(part))
-        .map(|&(_, remedy)| remedy)
+    let known = explain::cause_on_laptop(text);
+    let Some(Known { cause, remedy, .. }) = known else {
+        return error;
+    };
+    let error = error.hint(format!("{cause} {}", remedy.text));
+    let commands = remedy.commands.iter().map(|command| format!("`{command}`"));
+    commands.fold(error, Error::hint)
 }
