@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::Environment;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::output::Done;
 use crate::workshop::{self, Secrets};
 
 pub async fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
     // `.` at the end is left out of what is told.
     let folder: PathBuf = environment.folder.join(into).components().collect();
+    if folder.is_file() {
+        let what = format!("{} is a file, and the workshop's files need a folder", folder.display());
+        return Err(Error::usage(what));
+    }
     let initialised = match environment.global.config {
         Some(_) => {
             let workshop = environment.workshop(Secrets::Leave).await?;

@@ -306,7 +306,7 @@ fn nothing_begun() -> Error {
 
 fn never_arrived() -> Error {
     let lost = format!(
-        "the link was lost {LOST_BEGINNINGS} times before the box had taken what it is to do; nothing was changed"
+        "the link was lost {LOST_BEGINNINGS} times before the box had taken what it is to do, so nothing of it was done"
     );
     Error::new(ErrorKind::Unreachable, lost)
         .hint("get a better link to the box, then run the same command again")

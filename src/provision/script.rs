@@ -200,7 +200,7 @@ const START: &str = r#"
 # What ended runs left, unless somebody still reads it.
 for old in "${run%/*}"/*/; do
   # Its laptop may have lost the link a moment ago, and come back to hear of its end.
-  [ -n "$(find "$old/output" -mmin +5)" ] || continue
+  [ -n "$(find "$old/output" -mmin +5 2>/dev/null)" ] || continue
   if [ -s "$old/pid" ] && ! [ -d "/proc/$(cat "$old/pid")" ] && flock -n "$old/follow" true; then rm -rf "$old"; fi
 done
 mkdir -p "$run"

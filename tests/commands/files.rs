@@ -29,6 +29,13 @@ fn init_writes_everything_that_the_binary_carries() {
 }
 
 #[test]
+fn init_into_a_file_is_told_so() {
+    let place = Place::new().with("notes", "");
+    let ran = place.dwenv("init notes").ended(2);
+    assert!(ran.err.contains("notes is a file, and"), "{ran}");
+}
+
+#[test]
 fn init_into_a_folder_that_is_not_there_yet() {
     let place = Place::new();
     let ran = place.dwenv("init workshops/docker --format json").ended(0);

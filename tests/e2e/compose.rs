@@ -39,6 +39,8 @@ const FOLDER: &str = "cd ~/docker-workshop";
 
 #[test]
 fn the_tutorials_containers_run_on_both_debians() {
+    // This base is made while another test makes the other one.
+    let bookworm = Workbox::stocked(Suite::Bookworm);
     let trixie = Workbox::stocked(Suite::Trixie);
     let host = trixie.lab().address(1);
     let hub = Registry::start(host, 5443, &trixie.lab().folder().join("hub"));
@@ -50,7 +52,6 @@ fn the_tutorials_containers_run_on_both_debians() {
     timed("Debian 13", || tutorial(&trixie, "docker compose"));
 
     // The images are in the box before they are needed.
-    let bookworm = Workbox::stocked(Suite::Bookworm);
     let images = "[docker]\nimages = [\"python:3-slim\", \"postgres:17\"]\n";
     behind(&bookworm, &hub, images);
     bookworm

@@ -98,16 +98,16 @@ fn without_a_yes_and_while_another_run_holds_the_box_nothing_is_touched() {
     it.await_in_box("[ -s /run/dwenv.lock ]");
     let before = it.fingerprint();
     let held = "another run holds this box: anna (dwenv, process 7) since noon";
-    it.provision().exit(4).says(held);
-    it.up().exit(4).says(held);
-    let document = it.dwenv(&[
-        "provision",
-        "--yes",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ]);
+    // Each waits for the same time, so all of them do it at once.
+    let tried = [
+        "provision --yes --target sandbox",
+        "up --yes --target sandbox",
+        "provision --yes --format json --target sandbox",
+    ];
+    let tried = tried.map(|line| it.start(&line.split(' ').collect::<Vec<_>>()));
+    let [provision, up, document] = tried.map(|run| run.wait());
+    provision.exit(4).says(held);
+    up.exit(4).says(held);
     assert_eq!(document.exit(4).json()["error"]["kind"], "locked");
     // Looking is free.
     it.doctor().exit(1);
@@ -153,7 +153,8 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
     let mut patient = it.start(&waiting);
     patient.await_said("Another run holds this box: anna (dwenv, process 7) since noon");
     // Who came later and has no such patience is gone first.
-    it.provision()
+    let brief = [&waiting[..5], &["1s"]].concat();
+    it.dwenv(&brief)
         .exit(4)
         .says("another run holds this box: anna")
         .says("dwenv provision --wait-lock 10m");

@@ -20,7 +20,7 @@ fn start_container(it: &Workbox) {
         "set -e
         sudo DEBIAN_FRONTEND=noninteractive apt-get install -qqy busybox-static >/dev/null 2>&1
         sudo tar -C / -c usr/bin/busybox | docker import - dw-wait:1 >/dev/null
-        docker run -d --name dw-container dw-wait:1 /usr/bin/busybox sleep 100000 >/dev/null",
+        docker run -d --stop-signal KILL --name dw-container dw-wait:1 /usr/bin/busybox sleep 100000 >/dev/null",
     );
 }
 

@@ -73,7 +73,7 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
 
     // A container at the server's port is called by its name.
     it.run(&format!(
-        "sudo systemctl stop docker-workshop && docker run -d --name lunch -p 8080:80 {place}/dw-hello:1 \
+        "sudo systemctl stop docker-workshop && docker run -d --stop-signal KILL --name lunch -p 8080:80 {place}/dw-hello:1 \
          /usr/bin/busybox sleep 600 >/dev/null"
     ));
     let seen = it.doctor();

@@ -1,21 +1,21 @@
 //! Boxes that are not simply there: behind another machine, and with a user whom sudo asks for a password.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use dwenv::quote;
 use dwenv::target::sandbox::{Running, Suite};
 
 use crate::running::Ran;
-use crate::support::{said, text};
+use crate::support::said;
+use crate::terminal::Terminal;
 use crate::workbox::Workbox;
 
 /// Otto's password: found anywhere but on a stdin, it has leaked.
 const PASSWORD: &str = "canary %h 'x' 71c3";
+/// What every question for it says.
+const QUESTION: &str = "password for sudo";
 
 /// A user who may become root with a password only, let in with the same key as the usual one.
 fn add_otto(it: &Workbox) {
@@ -55,53 +55,17 @@ fn password_file(it: &Workbox, password: &str) -> PathBuf {
 /// Runs dwenv on a terminal, and answers each question for a password with the next of the answers. What was
 /// shown.
 fn on_a_terminal(it: &Workbox, arguments: &str, answers: &[&str]) -> String {
-    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_dwenv"));
-    let usual = it.command(&[]);
-    let mut command = Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]);
-    command.current_dir(it.folder());
-    for (name, value) in usual.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let mut terminal = Terminal::start(it.command(&arguments));
+    for answer in answers {
+        terminal
+            .await_shown(QUESTION)
+            .await_hidden()
+            .type_in(&format!("{answer}\r"));
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the program script");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let mut stdout = child.stdout.take().expect("a pipe");
-    let mut shown = Vec::new();
-    let mut answers = answers.iter();
-    let mut asked = 0;
-    let mut buffer = [0; 4096];
-    let began = Instant::now();
-    while let Ok(count @ 1..) = stdout.read(&mut buffer) {
-        shown.extend_from_slice(&buffer[..count]);
-        let questions = text(&shown).matches("password for sudo").count();
-        if questions > asked {
-            asked = questions;
-            // The terminal is made deaf only after the question is shown.
-            std::thread::sleep(Duration::from_millis(300));
-            let answer = answers.next().expect("no further question");
-            stdin
-                .write_all(format!("{answer}\r").as_bytes())
-                .expect("a terminal");
-        }
-        assert!(
-            began.elapsed() < Duration::from_secs(120),
-            "{}",
-            text(&shown)
-        );
-    }
-    child.wait().expect("script");
-    assert_eq!(
-        answers.next(),
-        None,
-        "a question was not asked:\n{}",
-        text(&shown)
-    );
-    let shown = text(&shown);
-    println!("$ dwenv {arguments}\n{shown}");
+    let shown = terminal.left().shown;
+    let asked = shown.matches(QUESTION).count();
+    assert_eq!(asked, answers.len(), "{shown}");
     shown
 }
 

@@ -241,12 +241,11 @@ impl Rig {
             self.it
                 .command(&[&arguments[..], &as_otto, &given].concat()),
         );
-        terminal.await_shown("Passphrase of the key");
-        while terminal.echoes() {
-            thread::sleep(Duration::from_millis(5));
-        }
-        terminal.type_in(&format!("{passphrase}\r"));
-        let left = terminal.left();
+        let left = terminal
+            .await_shown("Passphrase of the key")
+            .await_hidden()
+            .type_in(&format!("{passphrase}\r"))
+            .left();
         assert!(
             left.shown.contains("login as otto with the key"),
             "{}",

@@ -17,12 +17,16 @@ const CACHE: &str = "/var/cache/dwenv/test/stocked";
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 const NAME: &str = "stocked";
 
-/// Two tests that want the same base make it once.
-static MAKING: Mutex<()> = Mutex::new(());
+/// Two tests that want the same base make it once: a lock for each release.
+static MAKING: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
 
 /// The folder for `DWENV_BASE_DIR`, in which the base of this release has the packages.
 pub fn stocked(suite: Suite) -> PathBuf {
-    let _turn = MAKING.lock().expect("the one before made its base");
+    let making = match suite {
+        Suite::Bookworm => &MAKING[0],
+        Suite::Trixie => &MAKING[1],
+    };
+    let _turn = making.lock().expect("the one before made its base");
     let lab = Lab::new();
     let usual = lab.store.base_of(suite);
     let kept = Path::new(CACHE).join(usual.file_name().expect("a name"));

@@ -129,6 +129,17 @@ impl Terminal {
         settings.local_modes.contains(LocalModes::ECHO)
     }
 
+    /// Waits until what is typed is not seen: a question for a secret is shown a moment before.
+    #[track_caller]
+    pub fn await_hidden(&mut self) -> &mut Self {
+        let began = Instant::now();
+        while self.echoes() {
+            assert!(began.elapsed() < PATIENCE, "{}", self.shown());
+            thread::sleep(Duration::from_millis(5));
+        }
+        self
+    }
+
     /// Waits until the program has ended by itself.
     #[track_caller]
     pub fn left(&mut self) -> Left {
