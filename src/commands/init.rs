@@ -11,7 +11,10 @@ pub async fn run(environment: &Environment, into: &Path) -> Result<ExitCode> {
     // `.` at the end is left out of what is told.
     let folder: PathBuf = environment.folder.join(into).components().collect();
     if folder.is_file() {
-        let what = format!("{} is a file, and the workshop's files need a folder", folder.display());
+        let what = format!(
+            "{} is a file, and the workshop's files need a folder",
+            folder.display()
+        );
         return Err(Error::usage(what));
     }
     let initialised = match environment.global.config {

@@ -124,6 +124,19 @@ fn write_title(directory: &str, drifts: &[FileDrift]) -> String {
     }
 }
 
+/// How to start a unit whose turn is only kept from it by a PostgreSQL that answers already: Debian's start of a
+/// cluster sleeps for two seconds behind that. Everything else that the unit wants has to be there, since systemd then
+/// heeds nothing of it.
+const BESIDE_POSTGRES: &str = r#"beside_postgres() { # UNIT PORT
+  jobs=$(command systemctl list-jobs --no-legend | awk '$1 + 0 > 0 { print $2 }')
+  [ -n "$jobs" ] && ! echo "$jobs" | grep -qv '^postgresql[@.]' || return 1
+  for ready in /usr/lib/postgresql/*/bin/pg_isready; do :; done
+  "$ready" -q -h /run/postgresql -p "$2" || return 1
+  wanted=$(command systemctl show --value -p Requires -p Requisite -p BindsTo -p Wants "$1" | tr ' ' '\n' | grep -v '^postgresql[@.]')
+  ! command systemctl is-active $wanted | grep -qvx active
+}
+"#;
+
 /// Writes the unit's files, and (re)starts it; done when its port is open.
 fn start(verb: &str, workshop: &Workshop, units: &[BoxFile]) -> Plan {
     let server = &workshop.server;
@@ -145,7 +158,9 @@ fn start(verb: &str, workshop: &Workshop, units: &[BoxFile]) -> Plan {
         r#"{write}{forget}systemctl daemon-reload
 systemctl enable {unit}
 systemctl reset-failed {unit} 2>/dev/null || true
-systemctl restart {unit}
+{BESIDE_POSTGRES}mode=replace
+if beside_postgres {unit} {postgres}; then mode=ignore-dependencies; fi
+systemctl restart --job-mode="$mode" {unit}
 tries=100
 until [ -n "$(ss -Hltn 'sport = :{port}')" ]; do
   tries=$((tries - 1))
@@ -159,6 +174,7 @@ done
 "#,
         unit = quote::sh(&server.unit),
         port = server.port,
+        postgres = workshop.postgres.port,
     );
     Plan::script_reading(format!("{verb} {}", server.unit), script, stdin)
         .with_secret(files::hold_secret(&written))
