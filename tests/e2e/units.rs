@@ -119,6 +119,45 @@ fn a_drop_in_that_systemd_would_not_take_is_not_put_in_place_and_an_owed_restart
     assert_ne!(it.run(pid), before);
     it.doctor().ready();
     it.provision().exit(0).says("Nothing to do");
+
+    a_server_waits_for_no_postgresql_that_answers(&it);
+}
+
+/// Debian's start of a cluster sleeps for a while behind the moment at which its server answers.
+fn a_server_waits_for_no_postgresql_that_answers(it: &Workbox) {
+    let cluster = "postgresql@17-main";
+    let until = |file: &str| format!("sh -c 'until [ -e {file} ]; do sleep 0.1; done'");
+    it.run(&format!(
+        "set -e; folder=/run/systemd/system/{cluster}.service.d; sudo mkdir -p $folder; \
+         printf '[Service]\\nExecStartPost=/bin/%s\\n' {} | sudo tee $folder/slow.conf >/dev/null; \
+         sudo systemctl daemon-reload",
+        quote::sh(&until("/run/started"))
+    ));
+    let provision = ["provision", "--yes", "-v", "--target", "sandbox"];
+    let owe_a_restart = || {
+        it.run(&format!(
+            "sudo rm -f /run/started; sudo systemctl --no-block restart {cluster}; touch docker-workshop/server.py"
+        ));
+        it.await_in_box("pg_isready -q");
+    };
+    owe_a_restart();
+    it.dwenv(&provision)
+        .exit(0)
+        .says("$ systemctl restart --job-mode=ignore-dependencies docker-workshop.service");
+    let state = format!("systemctl show --value -p ActiveState {cluster}");
+    assert_eq!(it.run(&state), "activating");
+
+    // What another unit has to do first is not known to be of no use.
+    owe_a_restart();
+    it.run(&format!(
+        "sudo systemd-run -q --no-block --unit=other -p Type=oneshot {}",
+        until("/run/started")
+    ));
+    let mut run = it.start(&provision);
+    run.await_said("$ systemctl restart --job-mode=replace docker-workshop.service");
+    it.run("sudo touch /run/started");
+    run.wait().exit(0);
+    it.doctor().ready();
 }
 
 #[test]
