@@ -251,7 +251,7 @@ pub struct Several {
     )]
     pub limit: Option<Limit>,
 
-    /// Begin with no further box once so many have failed
+    /// Begin with no further box once so many have failed; those that failed before your yes do not count
     #[arg(
         long,
         value_name = "N",

@@ -454,8 +454,8 @@ async fn locate(
     Ok(located)
 }
 
-/// Asks the person at the terminal, one question after the other, and about each key once: what opened it for
-/// one box is tried for the others.
+/// Asks the person at the terminal, one question after the other, and about each key until somebody knows what opens it:
+/// what was typed for one box is tried for the others.
 struct AskPassphrase {
     output: Arc<Output>,
     progress: Arc<Mutex<Progress>>,
@@ -485,6 +485,7 @@ impl Passphrase for AskPassphrase {
         };
         known.insert(what.to_owned(), given.clone());
         tried.insert(what.to_owned(), given.clone());
-        Some(given)
+        // No key has an empty one: who types none has none, for the other boxes neither.
+        Some(given).filter(|given| !given.reveal().is_empty())
     }
 }

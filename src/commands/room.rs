@@ -189,7 +189,12 @@ impl<'a> Room<'a> {
         }
         let failed = self.failed.load(Ordering::Relaxed);
         let failed_before = self.failed_before.load(Ordering::Relaxed);
-        goes_on(failed - failed_before, self.max_fail)
+        let since = if failed_before > 0 {
+            " since you said yes"
+        } else {
+            ""
+        };
+        goes_on(failed - failed_before, self.max_fail, since)
     }
 
     /// Asks when every box waits for the answer or needs none, and somebody does.
@@ -329,15 +334,16 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Whether another box is begun with after so many have failed.
+/// Whether another box is begun with after so many have failed, since a moment that is told.
 ///
 /// # Errors
 /// With why that one is not tried.
-fn goes_on(failed: usize, max_fail: Option<u16>) -> Result<()> {
+fn goes_on(failed: usize, max_fail: Option<u16>, since: &str) -> Result<()> {
     let Some(most) = max_fail.filter(|most| failed >= usize::from(*most)) else {
         return Ok(());
     };
-    let why = format!("not tried: {failed} of the other boxes had failed (--max-fail {most})");
+    let why =
+        format!("not tried: {failed} of the other boxes had failed{since} (--max-fail {most})");
     Err(Error::new(ErrorKind::NotTried, why)
         .hint("Mend those, then run the same with `--limit failed`"))
 }

@@ -140,7 +140,8 @@ impl Sudo {
     }
 
     /// The next password for this box: the one that it took before, that of the room, or where this box has refused
-    /// those, the answer to another question; the last one is always asked for. `None`: there is no further one.
+    /// those, the answer to another question. Where boxes have passwords of their own, the last try is such an answer.
+    /// `None`: there is no further one.
     pub async fn answer(&self, tried: &mut Tried) -> Option<Secret> {
         if tried.times == TRIES {
             return None;
@@ -150,8 +151,8 @@ impl Sudo {
             return Some(tried.give(known));
         }
         let mut kept = self.room.kept.lock().await;
-        let is_last = tried.times + 1 == TRIES && self.room.ask.is_some();
-        if kept.password.is_none() || tried.last == Some(kept.count) || is_last {
+        let asks_last = tried.times + 1 == TRIES && self.passwords_differ();
+        if kept.password.is_none() || tried.last == Some(kept.count) || asks_last {
             let ask = self.room.ask.clone().filter(|_| !kept.given_up)?;
             let question = if tried.any() {
                 format!("{} refused it. The password for sudo there", self.place)
@@ -169,6 +170,14 @@ impl Sudo {
         tried.last = Some(kept.count);
         let password = kept.password.clone()?;
         Some(tried.give(password))
+    }
+
+    /// Whether boxes took different ones.
+    fn passwords_differ(&self) -> bool {
+        let accepted = self.accepted();
+        let mut passwords = accepted.values().map(Secret::reveal);
+        let first = passwords.next();
+        passwords.any(|other| Some(other) != first)
     }
 
     /// How long the person was waited for in all, the question that stands included.
@@ -316,6 +325,21 @@ mod tests {
             let given = next(&sudo, &mut Tried::default()).await.unwrap();
             assert_eq!(given, format!("of {place}"));
         }
+    }
+
+    #[tokio::test]
+    async fn one_password_of_all_may_be_mistyped_twice_without_a_question_for_each_box() {
+        let (sudo, asked) = asking(&["slip", "other slip", "right"].map(Some));
+        let mut boxes = ["a", "b", "c"].map(|it| (sudo.at(it), Tried::default()));
+        for answer in ["slip", "other slip", "right"] {
+            for (sudo, tried) in &mut boxes {
+                assert_eq!(next(sudo, tried).await.unwrap(), answer);
+                if answer == "right" {
+                    sudo.accept(tried);
+                }
+            }
+        }
+        assert_eq!(asked.lock().unwrap().len(), 3);
     }
 
     #[tokio::test]

@@ -270,7 +270,18 @@ async fn log_in_anew(
     applied: &Applied,
 ) -> Result<Arc<dyn Transport>> {
     let mut hold = wishes.interrupts.hold();
-    let connecting = apply::open_again(target, Instant::now() + apply::RECONNECTING);
+    let until = Instant::now() + apply::RECONNECTING;
+    let has_failed = applied.first_failure(steps).is_some();
+    let connecting = async {
+        match target.connect().await {
+            Err(error) if error.kind == ErrorKind::Unreachable && !has_failed => {
+                let lost = "The box does not let us in to look at what was made; it is tried again";
+                wishes.events.warning(lost);
+                apply::open_again(target, until).await
+            }
+            connected => connected,
+        }
+    };
     let connected = tokio::select! {
         connected = connecting => connected,
         () = hold.asked_again() => {

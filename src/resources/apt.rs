@@ -35,7 +35,7 @@ patiently() {
     sleep 2
   done
 } 4>&1
-is_unfinished() { [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; }
+is_unfinished() { [ -n "$(ls /var/lib/dpkg/updates)" ] || [ -n "$(command dpkg --audit)" ]; }
 told() {
   while IFS= read -r line; do
     printf '%s\n' "$line"

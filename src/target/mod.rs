@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::transport::endpoint::Endpoint;
 use crate::workshop::Workshop;
@@ -154,6 +154,19 @@ pub struct TargetRow {
 }
 
 impl TargetRow {
+    /// What could not be asked, and why.
+    fn unknown(name: &str, error: &Error) -> Self {
+        let text = error.to_string();
+        let why = text.lines().next().unwrap_or_default();
+        Self {
+            name: name.to_owned(),
+            provider: name.to_owned(),
+            state: format!("unknown: {why}"),
+            address: None,
+            default: false,
+        }
+    }
+
     /// One of which no more than its name is known.
     fn named(target: &Target) -> Self {
         let provider = match target {
@@ -188,8 +201,11 @@ pub async fn list_targets(workshop: &Workshop, dir: &Path) -> Result<Vec<TargetR
             ..TargetRow::named(&Target::Named(name.clone()))
         }
     }));
-    for target in choose::room(workshop)? {
-        row_of(&mut rows, &target);
+    match choose::room(workshop) {
+        Ok(room) => room.iter().for_each(|target| {
+            row_of(&mut rows, target);
+        }),
+        Err(error) => rows.push(TargetRow::unknown(choose::ROOM, &error)),
     }
     if let Some(last) = last_used(dir)? {
         row_of(&mut rows, &last).default = true;
@@ -215,14 +231,7 @@ async fn vagrant_rows(workshop: &Workshop, dir: &Path) -> Vec<TargetRow> {
     };
     let machines = match vagrant.status().await {
         Ok(machines) => machines,
-        Err(error) => {
-            let text = error.to_string();
-            let why = text.lines().next().unwrap_or_default();
-            return vec![TargetRow {
-                state: format!("unknown: {why}"),
-                ..TargetRow::named(&Target::Vagrant { machine: None })
-            }];
-        }
+        Err(error) => return vec![TargetRow::unknown("vagrant", &error)],
     };
     let mut rows = Vec::new();
     for machine in machines {

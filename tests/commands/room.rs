@@ -220,6 +220,16 @@ fn a_box_whose_key_is_missing_is_one_row_of_the_room() {
     let ran = place.dwenv("provision --target room --yes").ended(1);
     assert!(ran.out.contains("✗  keyless"), "{ran}");
     assert!(ran.out.contains("?  ssh://me@127.0.0.1"), "{ran}");
+    // No time mends that: nobody waits for it.
+    let began = Instant::now();
+    let waiting = Place::new().with(
+        "config.toml",
+        "[target.a]\nhost = \"127.0.0.1\"\nuser = \"me\"\nidentity = \"none\"\n\n\
+         [target.b]\nhost = \"127.0.0.1\"\nuser = \"me\"\nidentity = \"none\"\n\n\
+         [room]\ntargets = [\"a\", \"b\"]\n",
+    );
+    waiting.dwenv("doctor --target room --wait 10m").ended(3);
+    assert!(began.elapsed() < Duration::from_secs(60));
     // Alone it is a mistake in the declaration.
     let alone = place.dwenv("doctor --target keyless").ended(2);
     assert!(alone.err.contains("the private key"), "{alone}");
@@ -281,6 +291,12 @@ fn the_room_is_listed_and_what_is_wrong_in_it_is_told_there() {
             .err
             .contains("`[room]` in config.toml: there is no target `nix`"),
         "{wrong}"
+    );
+    // It hides nothing else that there is.
+    let listed = place.dwenv("targets").ended(0);
+    assert!(
+        listed.out.contains("unknown: `[room]` in config.toml"),
+        "{listed}"
     );
     let none = Place::new().dwenv("doctor --target room").ended(2);
     assert!(none.err.contains("`[room]` with `targets = […]`"), "{none}");

@@ -125,6 +125,8 @@ fn a_room_that_is_stopped_begins_with_no_further_box() {
         shown.contains("not tried: 1 of the other boxes had failed"),
         "{shown}"
     );
+    // The command that failed is the one that is named, whatever was asked behind it.
+    assert!(shown.contains("apt-get -q -y"), "{shown}");
     // No package was begun with, so nothing is left half installed.
     it.run("! sudo test -e /var/lib/dwenv/unsynced");
     it.dwenv(&["doctor", "--only", "box.apt.dpkg", "--target", "sandbox"])

@@ -27,6 +27,8 @@ pub struct Looked {
     pub told: Report,
     pub wrong: Wrong,
     pub saved: Saved,
+    /// Whether another look would see the same: something is wrong on this side.
+    pub is_final: bool,
 }
 
 /// Looks again and again, each time over a new session, until the target is ready or the time of `--wait` is
@@ -50,7 +52,7 @@ pub async fn until_ready(
         let looked = once().await;
         let over = began.elapsed() + PAUSE >= wait;
         match looked {
-            Ok(looked) if !looked.report.ready && !over => {
+            Ok(looked) if !looked.report.ready && !looked.is_final && !over => {
                 events.emit(Event::StepProgress {
                     step: step.clone(),
                     detail: reason(&looked.report),
@@ -108,6 +110,7 @@ pub async fn once(
     };
     // What is wrong with the command line is told before anything is asked.
     let selection = super::Selection::new(&options.only, &options.skip, context)?;
+    let mut is_final = false;
     let facts = if options.before {
         remote.laptop_facts().await
     } else {
@@ -117,7 +120,10 @@ pub async fn once(
             findings.iter().any(counts)
         };
         match remote.facts(|facts| options.deep || wrong(facts)).await {
-            Err(error) if !is_alone => remote.facts_without(&error).await,
+            Err(error) if !is_alone => {
+                is_final = true;
+                remote.facts_without(&error).await
+            }
             facts => facts?,
         }
     };
@@ -132,5 +138,6 @@ pub async fn once(
         saved: Saved::new(context, facts.records()),
         told: shared(report.clone(), context, options),
         report,
+        is_final,
     })
 }
