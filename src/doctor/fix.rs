@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::report::{Finding, Report, Status};
+use super::unknown;
+use crate::error::Result;
 use crate::facts::Facts;
 use crate::provision::outcome::{ChangeStatus, Difference, Unchanged};
 use crate::provision::plan::Step;
@@ -57,6 +59,15 @@ pub struct Fixed {
     pub notes: Vec<String>,
     #[serde(rename = "doctor")]
     pub after: Report,
+}
+
+/// How a target is after that; unknown where it could not be worked on.
+#[must_use]
+pub fn report_of(target: &str, fixed: &Result<Fixed>) -> Report {
+    match fixed {
+        Ok(fixed) => fixed.after.clone(),
+        Err(error) => unknown(target, error),
+    }
 }
 
 /// What was wrong before anything was mended.

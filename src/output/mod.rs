@@ -26,10 +26,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::doctor::catalogue::System;
-use crate::doctor::fix::{Fixed, Offer};
+use crate::doctor::fix::{self, Fixed, Offer};
 use crate::doctor::report::Report;
 use crate::doctor::select::ListedCheck;
-use crate::doctor::unknown;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, SCHEMA_VERSION};
 use crate::provision::outcome::{Outcome, Up};
@@ -178,11 +177,10 @@ impl Output {
                 self.error(error);
             }
         }
-        let report = |(target, fixed): &(String, Result<Fixed>)| match fixed {
-            Ok(fixed) => fixed.after.clone(),
-            Err(error) => unknown(target, error),
+        let reports = || -> Vec<Report> {
+            let report = |(target, fixed): &(String, _)| fix::report_of(target, fixed);
+            fixed.iter().map(report).collect()
         };
-        let reports = || -> Vec<Report> { fixed.iter().map(report).collect() };
         self.run_result(|out| match self.format {
             Format::Human => human::fixed(out, &self.stdout, fixed, self.verbose()),
             format => told(out, format, &self.stdout, &reports(), self.verbose()),

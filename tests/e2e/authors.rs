@@ -80,17 +80,9 @@ fn agree(it: &Workbox, ran: &Ran, expected: &[&str]) {
 fn provision_ends_with_the_authors_checks_as_doctor_judges_them() {
     let it = Workbox::stocked(Suite::Trixie);
     it.declare(CHECKS);
-    let json = [
-        "provision",
-        "--yes",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ];
 
     // What a change makes of them is seen after it, in the same run.
-    let first = it.dwenv(&json);
+    let first = it.provision_as_json();
     first.exit(1);
     assert_ne!(first.json()["changes"].as_array().map(Vec::len), Some(0));
     agree(&it, &first, &["box.custom.colour", "box.custom.notes"]);
@@ -102,13 +94,13 @@ fn provision_ends_with_the_authors_checks_as_doctor_judges_them() {
 
     // A warning is told, and spoils nothing. The laptop's are doctor's alone.
     it.run("echo '# Notes' >notes.txt");
-    let second = it.dwenv(&json);
+    let second = it.provision_as_json();
     second.exit(0).never_says("laptop.custom.editor");
     agree(&it, &second, &["box.custom.colour"]);
     it.doctor().exit(1).says("laptop.custom.editor");
 
     it.run("seq 9 >notes.txt");
-    let third = it.dwenv(&json);
+    let third = it.provision_as_json();
     third.exit(1);
     agree(&it, &third, &["box.custom.colour", "box.custom.tidy"]);
 }

@@ -65,16 +65,9 @@ fn a_box_that_cannot_be_reached_is_told_apart() {
         .exit(3)
         .says("The host key of machine")
         .says("has changed");
-    it.dwenv(&[
-        "provision",
-        "--yes",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ])
-    .exit(3)
-    .says("\"kind\": \"host_key\"");
+    it.provision_as_json()
+        .exit(3)
+        .says("\"kind\": \"host_key\"");
 }
 
 #[test]
@@ -176,14 +169,7 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
         "printf '#!/bin/sh\nmv /home/vagrant/.ssh /home/vagrant/away\necho no more users >&2\nexit 1\n' | \
          sudo install -m 755 /dev/stdin /usr/local/sbin/usermod",
     );
-    let ran = it.dwenv(&[
-        "provision",
-        "--yes",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ]);
+    let ran = it.provision_as_json();
     let error = &ran.exit(1).json()["error"];
     let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
     assert!(

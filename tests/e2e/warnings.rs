@@ -13,14 +13,7 @@ fn a_change_for_a_warning_that_fails_lets_the_others_be_made() {
         sudo ip route add 172.16.0.0/12 dev host0",
     );
     it.run("sudo systemctl disable -q --now docker-workshop");
-    let ran = it.dwenv(&[
-        "provision",
-        "--yes",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ]);
+    let ran = it.provision_as_json();
     ran.exit(1);
     let document = ran.json();
     let changes = document["changes"].as_array().expect("changes");

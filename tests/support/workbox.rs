@@ -154,6 +154,12 @@ impl Workbox {
         self.dwenv(&["provision", "--yes", "--target", "sandbox"])
     }
 
+    /// The same, for who reads the document.
+    pub fn provision_as_json(&self) -> Ran {
+        let json = ["--format", "json", "--target", "sandbox"];
+        self.dwenv(&[&["provision", "--yes"], &json[..]].concat())
+    }
+
     pub fn doctor(&self) -> Ran {
         self.doctor_of("sandbox")
     }

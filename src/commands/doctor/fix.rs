@@ -12,9 +12,8 @@ use crate::commands::boxes::Remote;
 use crate::commands::provision::owner;
 use crate::commands::room::{Ended, Room, Turn};
 use crate::commands::{Environment, nobody_is_there};
-use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, stands_on};
+use crate::doctor::fix::{Fixed, Mended, Offer, Wrong, compared, report_of, stands_on};
 use crate::doctor::report::Report;
-use crate::doctor::unknown;
 use crate::error::{ExitCode, Result};
 use crate::events::{BoxResult, SCHEMA_VERSION};
 use crate::provision::outcome::Outcome;
@@ -47,11 +46,6 @@ pub async fn run(
         fixed
     };
     let (fixed, code) = room.each("doctor", work, ended).await;
-    let report = |(target, fixed): &(String, Result<(Fixed, Saved)>)| match fixed {
-        Ok((fixed, _)) => fixed.after.clone(),
-        Err(error) => unknown(target, error),
-    };
-    let reports: Vec<Report> = fixed.iter().map(report).collect();
     let mut saved = None;
     let mut keep = |(fixed, seen)| {
         saved = Some(seen);
@@ -61,6 +55,8 @@ pub async fn run(
         .into_iter()
         .map(|(target, fixed)| (target, fixed.map(&mut keep)))
         .collect();
+    let report = |(target, fixed): &(String, _)| report_of(target, fixed);
+    let reports: Vec<Report> = fixed.iter().map(report).collect();
     let told = match &fixed[..] {
         [(_, Err(error))] => Err(error.clone()),
         fixed => environment.tell(|output| output.fixed(fixed)),
