@@ -78,6 +78,7 @@ fn hint(said: &str) -> Option<&'static str> {
             "a backslash has a meaning in text between `\"`: write `/` for it, or put the text between `'`",
         )
     } else if is_about(&[
+        "invalid boolean",
         "invalid float",
         "invalid integer",
         "invalid datetime",

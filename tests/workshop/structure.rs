@@ -106,6 +106,22 @@ fn unknown_keys_are_told_with_what_was_meant() {
     "#);
 }
 
+/// Text without its quotes, and a path of Windows in them, are told in more than the parser's words.
+#[test]
+fn the_commonest_slips_have_a_hint() {
+    for (slip, hint) in [
+        ("[box]\nip = 192.168.33.10\n", "text stands between quotes"),
+        ("name = docker\n", "text stands between quotes"),
+        (
+            "[server]\nfiles = [\"C:\\Users\\new\"]\n",
+            "a backslash has a meaning",
+        ),
+    ] {
+        let told = refused(slip);
+        assert!(told.contains(&format!("hint: {hint}")), "{told}");
+    }
+}
+
 #[test]
 fn wrong_types_are_told() {
     assert_snapshot!(refused("name = 1\n"), @r#"
