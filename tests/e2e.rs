@@ -31,6 +31,8 @@ mod authors;
 mod compose;
 #[path = "e2e/cut.rs"]
 mod cut;
+#[path = "e2e/cut_install.rs"]
+mod cut_install;
 #[path = "e2e/deep.rs"]
 mod deep;
 #[path = "e2e/docker_repository.rs"]

@@ -56,11 +56,6 @@ printf 'can%s\n' ary-of-a-run | sudo grep -rlFs -f - --devices=skip --exclude-di
   --exclude-dir=credentials / | sort
 "#;
 
-/// What stands in the box while its packages are written, seen from outside.
-const UNSYNCED: &str = "var/lib/dwenv/unsynced";
-const POLICY: &str = "usr/sbin/policy-rc.d";
-const NEW_CLUSTER: &str = "etc/postgresql-common/createcluster.d/dwenv.conf";
-
 /// The steps of a plan after [`RESET`], by how the lines begin that say that they begin.
 const STEPS: &[&str] = &[
     "Add vagrant to the group docker",
@@ -319,13 +314,14 @@ fn a_link_that_is_cut_at_any_byte_never_makes_a_success_of_half_a_run() {
     }
 }
 
-fn seeds() -> u64 {
+/// How many places are cut.
+pub fn seeds() -> u64 {
     let wanted = std::env::var("DWENV_CUT_SEEDS");
     wanted.map_or(20, |number| number.parse().expect("a number"))
 }
 
 /// The same for the same seed and day: xorshift, well mixed.
-fn random(seed: u64) -> i64 {
+pub fn random(seed: u64) -> i64 {
     let day = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs() / 86_400);
@@ -336,80 +332,4 @@ fn random(seed: u64) -> i64 {
         x ^= x << 17;
     }
     (x >> 1) as i64
-}
-
-/// The power goes while packages are written: dpkg believes that they are there, and their files may be empty.
-#[test]
-fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again() {
-    let it = Workbox::bare(Suite::Trixie);
-    let run = it.start(&["up", "--yes", "--target", "sandbox"]);
-    let cluster = "/var/lib/postgresql/*/main/PG_VERSION";
-    it.await_in_box(&format!(
-        "sudo sh -c 'test -s {cluster}' && sudo pkill -STOP -x dpkg"
-    ));
-    it.lab().cut_power();
-    run.kill();
-    let file = |path: &str| it.root().join(path);
-    assert!(file(UNSYNCED).exists());
-    // How new clusters are made meanwhile; one that somebody makes later is to be synced.
-    assert!(file(NEW_CLUSTER).exists() && file(POLICY).exists());
-    // What a disk may make of it. The container's killed processes had written it all.
-    for path in ["usr/bin/containerd", "usr/sbin/dockerd"] {
-        let lost = std::fs::File::create(file(path)).expect("a file of a package");
-        lost.set_len(4096).expect("zeros");
-    }
-    it.start_machine();
-    it.doctor()
-        .exit(1)
-        .check("box.apt.dpkg")
-        .summary
-        .find("was cut short")
-        .expect("the cause");
-    it.up().exit(0).says("Ready for the workshop.");
-    it.doctor().ready();
-    assert!(!file(UNSYNCED).exists());
-    assert!(!file(NEW_CLUSTER).exists() && !file(POLICY).exists());
-    assert_eq!(
-        it.run("sudo dpkg --verify docker.io containerd; sudo dpkg --audit"),
-        ""
-    );
-    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
-    it.provision().exit(0).says("Nothing to do");
-    a_cluster_in_use_outlives_that(&it);
-}
-
-/// The same once attendees have stored something, and with a cluster that looks as if it was just made.
-fn a_cluster_in_use_outlives_that(it: &Workbox) {
-    let rows = it.post("A row of an attendee");
-    it.run("sudo apt-get -qq -y purge docker-compose docker-buildx >/dev/null 2>&1");
-    // Somebody's own say in what starts: it stays.
-    let own = "printf '#!/bin/sh\\nexit 104\\n' | sudo install -m 755 /dev/stdin /usr/sbin/policy-rc.d; \
-               sha256sum /usr/sbin/policy-rc.d";
-    let own = it.run(own);
-    let run = it.start(&["up", "--yes", "--target", "sandbox"]);
-    it.await_in_box("[ -e /var/lib/dwenv/unsynced ] && sudo pkill -STOP -x dpkg");
-    it.run("sudo sh -c 'touch /var/lib/postgresql/*/main/PG_VERSION'");
-    it.lab().cut_power();
-    run.kill();
-    assert!(it.root().join(UNSYNCED).exists());
-    it.start_machine();
-    it.up().exit(0).says("Ready for the workshop.");
-    assert_eq!(it.rows(), rows);
-    assert!(!it.root().join(UNSYNCED).exists());
-    assert_eq!(it.run("sha256sum /usr/sbin/policy-rc.d"), own);
-}
-
-#[test]
-fn a_cluster_that_was_half_made_is_made_again() {
-    let it = Workbox::bare(Suite::Trixie);
-    let mut run = it.start(&["up", "--yes", "--target", "sandbox"]);
-    it.await_in_box("sudo pkill -STOP -x initdb");
-    run.interrupt();
-    run.await_said("Stopping after this step");
-    run.interrupt();
-    run.wait().exit(5);
-    it.doctor().exit(1).check("box.apt.dpkg");
-    it.up().exit(0).says("Ready for the workshop.");
-    it.doctor().ready();
-    assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
 }

@@ -196,9 +196,7 @@ fn what_was_interrupted_converges_when_it_is_run_again() {
     for moment in ["apt-get .*update", "dpkg .*--unpack"] {
         let mut up = it.start(&["up", "--yes", "--target", "sandbox"]);
         it.await_in_box(&format!("pgrep -f '^[^ ]*{moment}' >/dev/null"));
-        up.interrupt();
-        up.await_said("Stopping after this step");
-        up.interrupt();
+        up.interrupt_twice();
         up.wait().exit(5).says("Run the same command again");
     }
     // Once is after the step. Whether dpkg has to be finished before is up to the moment at which it was ended.

@@ -55,9 +55,7 @@ fn the_schema_changes_as_a_whole_and_what_was_there_stays() {
     let sleeps = "cd /; sudo -u postgres psql -qAt -c \"SELECT count(*) FROM pg_stat_activity \
                   WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()\"";
     it.await_in_box(&format!("[ \"$({sleeps})\" = 1 ]"));
-    run.interrupt();
-    run.await_said("Stopping after this step");
-    run.interrupt();
+    run.interrupt_twice();
     run.wait().exit(5);
     it.await_in_box(&format!("[ \"$({sleeps})\" = 0 ]"));
     assert_eq!(asked(&it, "SELECT to_regclass('public.call') IS NULL"), "t");

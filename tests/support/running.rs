@@ -92,6 +92,23 @@ impl Started {
         });
     }
 
+    /// The end at once, which Ctrl-C twice asks for. A run that is over before has not heard of it.
+    pub fn interrupt_twice(&mut self) {
+        self.interrupt();
+        let heard = |run: &Self| run.err.so_far().contains("Stopping after this step");
+        while !heard(self) && self.child.try_wait().expect("a child").is_none() {
+            assert!(
+                self.began.elapsed() < PATIENCE,
+                "dwenv {} hears nothing",
+                self.arguments
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+        if self.child.try_wait().expect("a child").is_none() {
+            self.interrupt();
+        }
+    }
+
     /// Waits until this holds of it.
     pub fn await_that(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         while !holds(self) {
@@ -101,11 +118,14 @@ impl Started {
                 self.arguments
             );
             let ended = self.child.try_wait().expect("a child");
-            if ended.is_some() {
+            if let Some(ended) = ended {
                 // What it wrote last may not have been read yet.
-                self.err.whole();
-                self.out.whole();
-                assert!(holds(self), "dwenv {} never {what}", self.arguments);
+                let said = self.err.whole() + &self.out.whole();
+                assert!(
+                    holds(self),
+                    "dwenv {} never {what}, {ended}\n{said}",
+                    self.arguments
+                );
             }
             thread::sleep(Duration::from_millis(2));
         }
