@@ -1,7 +1,7 @@
 //! A day of the calendar, for what ages.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +65,16 @@ impl Date {
     /// The laptop's own day.
     #[must_use]
     pub fn today() -> Self {
-        Self::of(crate::facts::collect::seconds_since_1970())
+        Self::of(seconds_since_1970())
     }
+}
+
+/// This computer's clock, in UTC.
+#[must_use]
+pub fn seconds_since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// A moment, given as the time since 1970 (UTC), such as `2027-01-31T09:05:00.250Z` (RFC 3339).
@@ -82,6 +90,14 @@ pub fn moment(since_1970: Duration) -> String {
         of_day % 60,
         since_1970.subsec_millis()
     )
+}
+
+/// The same to the minute and for people: `2027-01-31 09:05 UTC`.
+#[must_use]
+pub fn minute(seconds_since_1970: u64) -> String {
+    let of_day = seconds_since_1970 % DAY;
+    let (hour, minute) = (of_day / 3600, of_day / 60 % 60);
+    format!("{} {hour:02}:{minute:02} UTC", Date::of(seconds_since_1970))
 }
 
 fn is_leap(year: u16) -> bool {

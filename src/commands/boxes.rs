@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt;
 
 use super::Environment;
+use crate::date::seconds_since_1970;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events};
 use crate::facts::laptop::Program;
@@ -266,7 +267,7 @@ impl<'a> Remote<'a> {
             self.ask_laptop(&self.probes),
             self.ask_laptop(&self.deep_probes)
         );
-        records.taken_at = collect::seconds_since_1970();
+        records.taken_at = seconds_since_1970();
         records.add(Records { deep: true, ..deep });
         Facts::new(records)
     }
@@ -295,7 +296,7 @@ impl<'a> Remote<'a> {
             duration_ms: self.connecting_ms(),
         };
         let mut records = Records {
-            taken_at: collect::seconds_since_1970(),
+            taken_at: seconds_since_1970(),
             ..Records::default()
         };
         records.insert(Connection::PROBE, record);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::date;
 use crate::error::{Error, Result};
 use crate::facts::Records;
 use crate::resources::Context;
@@ -15,6 +16,9 @@ use crate::workshop::Workshop;
 
 /// The version of the file. What was saved by a newer one is not read.
 pub const VERSION: u32 = 1;
+
+/// Facts that were taken this many seconds ago are told how old they are.
+const OLD: u64 = 60 * 60;
 
 /// One target's records, with what is needed to judge them elsewhere. No secret is among it: records hold
 /// none, and of the declaration there is only a digest.
@@ -101,6 +105,16 @@ impl Saved {
             before: self.before,
             deep: self.records.deep,
         }
+    }
+
+    /// What to know of a file that is not of this hour: by `now`, in seconds since 1970, the box may have changed.
+    #[must_use]
+    pub fn age(&self, now: u64) -> Option<String> {
+        let taken = self.records.taken_at;
+        (now.saturating_sub(taken) >= OLD).then(|| {
+            let taken = date::minute(taken);
+            format!("Facts of {taken}; what changed since is not seen.")
+        })
     }
 
     /// What to know of a file that was saved with another declaration, or by another dwenv.

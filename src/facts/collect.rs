@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 
@@ -13,6 +13,7 @@ use super::program;
 use super::record::{Record, RecordStatus, Records};
 use super::sudo::Sudo;
 use super::{authors, docker, reach, server, services};
+use crate::date::seconds_since_1970;
 use crate::error::Result;
 use crate::target::Reach;
 use crate::transport::Transport;
@@ -266,13 +267,6 @@ pub fn mark() -> String {
     use std::hash::{BuildHasher, RandomState};
     let random = RandomState::new().hash_one(seconds_since_1970());
     format!("dwenv-{random:016x}")
-}
-
-#[must_use]
-pub fn seconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

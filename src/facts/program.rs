@@ -4,11 +4,10 @@
 //! number of program bytes; what follows on stdin is left for the program. (A shell that read its script
 //! from stdin would swallow what follows.)
 
-use crate::quote;
-
-use super::collect::seconds_since_1970;
 use super::probe::{Probe, Question};
 use super::server;
+use crate::date::seconds_since_1970;
+use crate::quote;
 
 /// The records that the program itself makes: who logged in, whether it is root, and what was said on
 /// stderr by the login shell, sudo and the fragments.

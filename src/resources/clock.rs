@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn who_sets_the_clock_is_asked_where_it_is_off() {
-        let now = crate::facts::collect::seconds_since_1970();
+        let now = crate::date::seconds_since_1970();
         assert_eq!(said(now).split(' ').nth(2), Some("unknown"));
         for off in [now - 100, now + 100] {
             assert_eq!(said(off).split(' ').nth(2), Some("yes"));

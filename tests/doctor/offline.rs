@@ -84,6 +84,18 @@ fn another_declaration_is_told() {
 }
 
 #[test]
+fn facts_of_another_hour_are_told_when_they_were_taken() {
+    let place = Place::new().with("facts.json", &saved("debian-13-bare"));
+    for shared in ["", "--share"] {
+        let ran = place
+            .dwenv(&format!("doctor --from facts.json {shared}"))
+            .ended(1);
+        let told = "note: Facts of 2026-11-23 19:50 UTC; what changed since is not seen.";
+        assert!(ran.out.contains(told), "{ran}");
+    }
+}
+
+#[test]
 fn a_file_that_is_none_is_refused_with_its_name() {
     let newer = saved_with("debian-13-bare", |saved| {
         saved["schema_version"] = json!(99)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Saved, reported, shared, write_files};
 use crate::cli;
 use crate::commands::Environment;
+use crate::date;
 use crate::doctor::report::Report;
 use crate::doctor::{self, unknown};
 use crate::error::{ExitCode, Result};
@@ -46,7 +47,9 @@ fn judged(
     if options.from.len() > 1 {
         name.clone_into(&mut report.target);
     }
-    Ok(shared(report, context, options))
+    let mut report = shared(report, context, options);
+    report.notes.extend(saved.age(date::seconds_since_1970()));
+    Ok(report)
 }
 
 /// What each file is called in a table: every attendee's box has the same name, and their files have not. Those that

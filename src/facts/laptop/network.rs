@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OnceCell;
 
-use super::super::collect::seconds_since_1970;
 use super::super::record::Record;
 use super::json;
+use crate::date::seconds_since_1970;
 
 /// A port of the laptop itself answers, or refuses, at once.
 const AT_ONCE: Duration = Duration::from_millis(150);
