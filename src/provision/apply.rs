@@ -21,7 +21,6 @@ use crate::facts::frames::FrameParser;
 use crate::facts::program::{self, Program};
 use crate::facts::sudo::{Sudo, Tried};
 use crate::interrupt::Hold;
-use crate::resources::change::Action;
 use crate::transport::Transport;
 
 /// A step gives a sign each second: a box that says nothing for this long cannot be heard any more.
@@ -74,12 +73,12 @@ impl Applied {
     }
 }
 
-/// Runs every step that is a script, stopping at the first that fails and on which others may stand.
+/// Runs every step, stopping at the first that fails and on which others may stand.
 ///
 /// # Errors
 /// When another run holds the box, when the person stopped the run, or when the box could not be reached again:
 /// that is never taken for success.
-pub async fn scripts(
+pub async fn steps(
     target: &dyn Target,
     transport: Arc<dyn Transport>,
     steps: &[Step],
@@ -87,17 +86,6 @@ pub async fn scripts(
     hold: Hold,
     events: &Events,
 ) -> Result<Applied> {
-    let numbered: Vec<(usize, &Step)> = steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| !matches!(step.change.action, Action::Pull(_)))
-        .collect();
-    if numbered.is_empty() {
-        return Ok(Applied {
-            statuses: vec![ChangeStatus::NotTried; steps.len()],
-            ..Applied::default()
-        });
-    }
     let mark = collect::mark();
     let mut run = Followed {
         teller: Teller::new(steps, events),
@@ -109,7 +97,7 @@ pub async fn scripts(
         mark,
         transport,
     };
-    let mut program = script::changing(&numbered, manner, &run.mark);
+    let mut program = script::changing(steps, manner, &run.mark);
     loop {
         match run.follow(&program).await? {
             End::Heard => return run.teller.ended(),

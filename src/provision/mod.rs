@@ -243,22 +243,11 @@ async fn apply(
         patience: wishes.patience,
     };
     let events = wishes.events;
-    let scripts = apply::scripts(target, transport, &plans.steps, &manner, hold, events);
-    let mut applied = scripts.await?;
-    let is_pull = |step: &Step| matches!(step.change.action, Action::Pull(_));
-    let pulls = plans.steps.iter().any(is_pull)
-        && !applied.waited
-        && applied.first_failure(&plans.steps).is_none();
-    if pulls {
-        pull::go_on(wishes, &applied)?;
-    }
+    let applied = apply::steps(target, transport, &plans.steps, &manner, hold, events).await?;
     if applied.waited && wishes.interrupts.asked() > 0 {
         return Err(nothing_begun());
     }
-    let mut transport = log_in_anew(target, wishes, &plans.steps, &applied).await?;
-    if pulls {
-        pull::pulls(target, &mut transport, &plans.steps, wishes, &mut applied).await?;
-    }
+    let transport = log_in_anew(target, wishes, &plans.steps, &applied).await?;
     Ok((applied, transport))
 }
 

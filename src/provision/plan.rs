@@ -41,6 +41,16 @@ impl Step {
             }
     }
 
+    /// Whether nothing is done behind it where it fails. An image that cannot be had keeps no other from coming.
+    #[must_use]
+    pub fn ends_the_run(&self) -> bool {
+        self.is_essential && !self.is_pull()
+    }
+
+    fn is_pull(&self) -> bool {
+        matches!(self.change.action, Action::Pull(_))
+    }
+
     #[must_use]
     pub fn shown(&self) -> PlannedChange {
         PlannedChange {
@@ -130,6 +140,8 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
             }
         }
     }
+    // They take longest, and fail where a registry does: everything else is there by then.
+    plans.steps.sort_by_key(Step::is_pull);
     plans
 }
 

@@ -1,222 +1,94 @@
-//! Pulls images through Docker's API, telling how far each is.
+//! The script that has Docker pull an image, and how far that is by what it prints.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use bollard::models::CreateImageInfo;
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::{Stream, StreamExt};
+use serde::Deserialize;
 
-use super::AGAIN;
-use super::apply::{self, Applied, RECONNECTING, open_again};
-use super::outcome::ChangeStatus;
-use super::plan::Step;
-use super::teller::stopping;
-use super::{Target, Wishes};
-use crate::doctor::explain;
-use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Event, Events, Failure};
-use crate::facts::docker::{connect_docker, docker_error};
-use crate::interrupt::Hold;
-use crate::resources::change::Action;
+use crate::quote;
+use crate::resources::apt;
 use crate::resources::docker::as_listed;
-use crate::transport::Transport;
 
-/// A registry that sends nothing for this long is lost.
-const SILENCE: Duration = Duration::from_secs(120);
+/// The longest that one image may take, in seconds: many gigabytes on a bad link, which is watched by itself.
+pub const DEADLINE: u32 = 6 * 60 * 60;
 
-/// How often images are pulled, each time over another link, before that is called a failure.
-const LINKS: usize = 10;
+/// Docker's own client tells no bytes where nobody looks at a terminal, and curl is not in every box. Docker tells
+/// a pull many times a second while bytes come; here each layer is told twice a second.
+const PULL: &str = r#"import http.client, json, socket, sys, time, urllib.parse
+image, reference, silence = sys.argv[1:]
+def fail(why):
+    sys.exit(image + " could not be pulled: " + why)
+class Docker(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(int(silence))
+        self.sock.connect("/var/run/docker.sock")
+try:
+    docker = Docker("localhost")
+    docker.request("POST", "/images/create?" + urllib.parse.urlencode({"fromImage": reference}))
+    answer = docker.getresponse()
+    if answer.status != 200:
+        fail(json.loads(answer.read())["message"])
+    told = {}
+    for line in answer:
+        if not line.strip():
+            continue
+        said = json.loads(line)
+        if "error" in said:
+            fail(said["error"])
+        layer, now = said.get("id"), time.monotonic()
+        if said.get("progressDetail"):
+            if now - told.get(layer, now - 1) < 0.5:
+                continue
+            told[layer] = now
+        print(json.dumps(said), flush=True)
+except socket.timeout:
+    fail("nothing came for " + silence + " s")
+except (OSError, ValueError, http.client.HTTPException) as error:
+    fail(str(error))
+"#;
 
-/// Pulls the images of every step that is a pull. Needs a login that has the group docker. A link that is lost is
-/// opened again, and stands in `transport` then.
-///
-/// # Errors
-/// When the person stopped the run: once, before the next image; twice, at once.
-pub async fn pulls(
-    target: &dyn Target,
-    transport: &mut Arc<dyn Transport>,
-    steps: &[Step],
-    wishes: &Wishes<'_>,
-    applied: &mut Applied,
-) -> Result<()> {
-    let events = wishes.events;
-    let mut hold = wishes.interrupts.hold();
-    for (number, step) in steps.iter().enumerate() {
-        let Action::Pull(images) = &step.change.action else {
-            continue;
-        };
-        go_on(wishes, applied)?;
-        let title = &step.change.title;
-        let began = Instant::now();
-        events.emit(Event::StepStarted {
-            step: title.clone(),
-        });
-        let mut pulling = Pulling {
-            target,
-            transport,
-            step: title,
-            wishes,
-        };
-        let pulled = tokio::select! {
-            pulled = pulling.over_any_link(images) => pulled,
-            () = asked_twice(&mut hold, events) => Err(stopped(&format!("during: {title}"))),
-        };
-        applied.statuses[number] = match pulled {
-            Ok(()) => {
-                events.emit(Event::StepFinished {
-                    step: title.clone(),
-                    took: began.elapsed(),
-                });
-                ChangeStatus::Done
-            }
-            Err(error) => {
-                let failure = Failure {
-                    known: explain::cause_in_box(&error.to_string(), events.target()),
-                    ..error.to_string().into()
-                };
-                events.emit(Event::StepFailed {
-                    step: title.clone(),
-                    failure: failure.clone(),
-                });
-                if error.kind == ErrorKind::Interrupted {
-                    return Err(counted(error, applied));
-                }
-                ChangeStatus::Failed(failure)
-            }
-        };
-    }
-    Ok(())
+/// A registry that sends nothing for this many seconds is lost.
+const SILENCE: u32 = 120;
+
+/// Pulls an image, whoever may reach the box meanwhile. Docker ends a pull whose client is gone, and keeps the layers
+/// that are whole: another one goes on with those.
+#[must_use]
+pub fn script(image: &str) -> String {
+    format!(
+        "{need_python}python3 -c {PULL} {} {} {SILENCE}\n",
+        quote::sh(image),
+        quote::sh(&as_listed(image)),
+        need_python = apt::need_script("python3", "python3"),
+        PULL = quote::sh(PULL),
+    )
 }
 
-/// Whether images are still to be pulled.
-///
-/// # Errors
-/// When the person stopped the run.
-pub fn go_on(wishes: &Wishes<'_>, applied: &Applied) -> Result<()> {
-    match wishes.interrupts.asked() {
-        0 => Ok(()),
-        _ => Err(counted(stopped("before it pulled images"), applied)),
-    }
+/// A line of the script, in Docker's words.
+#[derive(Debug, Deserialize)]
+struct Told {
+    status: String,
+    id: Option<String>,
+    #[serde(default, rename = "progressDetail")]
+    bytes: Bytes,
 }
 
-/// Returns when the person wants the end at once, and tells each wish.
-async fn asked_twice(hold: &mut Hold, events: &Events) {
-    loop {
-        hold.asked_again().await;
-        events.note(stopping(hold.asked(), "image"));
-        if hold.asked() > 1 {
-            return;
-        }
-    }
-}
-
-fn stopped(when: &str) -> Error {
-    Error::new(ErrorKind::Interrupted, format!("you stopped it {when}"))
-}
-
-fn counted(error: Error, applied: &Applied) -> Error {
-    let message = format!("{}; {}", error.message, applied.count());
-    Error { message, ..error }.hint(AGAIN)
-}
-
-/// One step's pull, as it goes on.
-struct Pulling<'a> {
-    target: &'a dyn Target,
-    transport: &'a mut Arc<dyn Transport>,
-    step: &'a str,
-    wishes: &'a Wishes<'a>,
-}
-
-impl Pulling<'_> {
-    /// Docker ends a pull whose client is gone, and keeps the layers that are whole: another one goes on with those.
-    async fn over_any_link(&mut self, images: &[String]) -> Result<()> {
-        for _ in 1..LINKS {
-            let pulled = self.each(images).await;
-            let is_stopped = matches!(&pulled, Err(error) if error.kind == ErrorKind::Interrupted);
-            if pulled.is_ok() || is_stopped || !is_lost(self.transport.as_ref()).await {
-                return pulled;
-            }
-            if self.wishes.interrupts.asked() > 0 {
-                return Err(stopped("when the link to the box was lost"));
-            }
-            self.wishes.events.warning(
-                "The link to the box is lost; it is opened again, and the images are pulled on",
-            );
-            *self.transport = open_again(self.target, Instant::now() + RECONNECTING).await?;
-        }
-        self.each(images).await
-    }
-
-    /// Pulls each image in turn.
-    ///
-    /// # Errors
-    /// In the registry's or Docker's own words, with the image that could not be had.
-    async fn each(&self, images: &[String]) -> Result<()> {
-        let docker = connect_docker(self.transport.clone()).await?;
-        for image in images {
-            if self.wishes.interrupts.asked() > 0 {
-                return Err(stopped(&format!("before {image} was pulled")));
-            }
-            let options = CreateImageOptionsBuilder::default()
-                .from_image(&as_listed(image))
-                .build();
-            let mut layers = Layers::default();
-            let mut said = docker.create_image(Some(options), None, None);
-            while let Some(info) = next(&mut said, image).await? {
-                let info = info.map_err(|error| {
-                    let Error { cause, message, .. } = docker_error(error);
-                    Error::failed(format!("{image} could not be pulled"))
-                        .because(cause.unwrap_or(message))
-                })?;
-                self.tell(&mut layers, image, info);
-            }
-        }
-        Ok(())
-    }
-
-    fn tell(&self, layers: &mut Layers, image: &str, info: CreateImageInfo) {
-        let status = info.status.unwrap_or_default();
-        if let Some(layer) = info.id {
-            let bytes = info.progress_detail.unwrap_or_default();
-            layers.hear(layer, &status, bytes.current, bytes.total);
-        }
-        self.wishes.events.emit(Event::StepProgress {
-            step: self.step.to_owned(),
-            detail: format!("{image}: {status}"),
-            fraction: layers.fraction(),
-        });
-    }
-}
-
-/// What Docker says next; it tells of a pull many times a second while bytes come.
-async fn next<T>(said: &mut (impl Stream<Item = T> + Unpin), image: &str) -> Result<Option<T>> {
-    tokio::time::timeout(SILENCE, said.next())
-        .await
-        .map_err(|_| {
-            Error::failed(format!("{image} could not be pulled"))
-                .because(format!("nothing came for {} s", SILENCE.as_secs()))
-        })
-}
-
-/// Whether nothing can be asked over this link any more.
-async fn is_lost(transport: &dyn Transport) -> bool {
-    let asked = tokio::time::timeout(apply::SILENCE, transport.exec("true")).await;
-    !matches!(asked, Ok(Ok(_)))
+#[derive(Debug, Default, Deserialize)]
+struct Bytes {
+    current: Option<i64>,
+    total: Option<i64>,
 }
 
 /// How far the layers of an image are. Docker counts the bytes of each twice: while they come, and while they are
 /// unpacked.
-#[derive(Default)]
-struct Layers {
+#[derive(Debug, Default)]
+pub struct Layers {
     layers: HashMap<String, Layer>,
     /// What was told last: a layer whose size becomes known late takes nothing of it back.
     told: f64,
 }
 
 /// The bytes of one layer.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Layer {
     all: i64,
     here: i64,
@@ -224,6 +96,15 @@ struct Layer {
 }
 
 impl Layers {
+    /// What a line tells, and how far that is; none where it is no line of Docker's.
+    pub fn hear_line(&mut self, line: &str) -> Option<(String, Option<f64>)> {
+        let Told { status, id, bytes } = serde_json::from_str(line).ok()?;
+        if let Some(layer) = id {
+            self.hear(layer, &status, bytes.current, bytes.total);
+        }
+        Some((status, self.fraction()))
+    }
+
     fn hear(&mut self, layer: String, status: &str, current: Option<i64>, total: Option<i64>) {
         let layer = self.layers.entry(layer).or_default();
         layer.all = total.unwrap_or(layer.all);

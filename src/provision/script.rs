@@ -11,8 +11,10 @@ use crate::facts::program::{self, LOADER, Program, Rights};
 use crate::quote;
 use crate::resources::apt;
 use crate::resources::change::{Action, Script};
+use crate::secret::Secret;
 
 use super::plan::Step;
+use super::pull;
 
 /// One run at a time holds this file locked on the box; it says which run, and whose.
 const LOCK: &str = "/run/dwenv.lock";
@@ -228,10 +230,9 @@ pub struct Manner<'a> {
     pub patience: Duration,
 }
 
-/// The program for `steps`, each with its number among all steps of the plan; and the same again for a laptop
-/// that lost its link.
+/// The program for `steps`; it goes on as it is followed first.
 #[must_use]
-pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Program {
+pub fn changing(steps: &[Step], manner: &Manner, mark: &str) -> Program {
     let mut program = format!(
         "{}umask 022\ncd /\nlock={LOCK}\nowner={}\npatience={}\ndeadline={STEP_DEADLINE}\n\
          secret_deadline={SECRET_DEADLINE}\necho $$ >\"$run/pid\"\n{STEPS}",
@@ -241,15 +242,22 @@ pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Progra
     );
     let mut take = String::new();
     let mut payload = Vec::new();
-    for (number, step) in steps {
+    for (number, step) in steps.iter().enumerate() {
         let script = match &step.change.action {
             Action::Install(install) => Script {
                 sh: apt::install_script(install),
-                stdin: crate::secret::Secret::new(""),
+                stdin: Secret::new(""),
                 holds_secret: false,
             },
             Action::Script(script) => script.clone(),
-            Action::Pull(_) => continue,
+            Action::Pull(image) => {
+                program.push_str(&format!("deadline={}\n", pull::DEADLINE));
+                Script {
+                    sh: pull::script(image),
+                    stdin: Secret::new(""),
+                    holds_secret: false,
+                }
+            }
         };
         let stdin = script.stdin.reveal().as_bytes();
         let asked_for = if script.holds_secret { stdin.len() } else { 0 };
@@ -257,7 +265,7 @@ pub fn changing(steps: &[(usize, &Step)], manner: &Manner, mark: &str) -> Progra
             "step {number} {} {} {asked_for} {}\n",
             quote::sh(&step.change.title),
             quote::sh(&format!("{}{}", telling(mark), script.sh)),
-            if step.is_essential { "finish" } else { ":" },
+            if step.ends_the_run() { "finish" } else { ":" },
         ));
         if script.holds_secret {
             take.push_str(&format!("mkfifo \"$run/stdin.{number}\"\n"));

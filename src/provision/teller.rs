@@ -7,6 +7,7 @@ use super::AGAIN;
 use super::apply::Applied;
 use super::outcome::ChangeStatus;
 use super::plan::Step;
+use super::pull::Layers;
 use super::script::{said, step};
 use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,14 +22,6 @@ const TIMED_OUT: i32 = 124;
 /// How many of a failed step's last lines are told.
 const LAST_LINES: usize = 20;
 
-/// What a person is told who wants the run to end, for the first or the second time, during this.
-pub(super) fn stopping(asked: usize, what: &str) -> String {
-    match asked {
-        1 => format!("Stopping after this {what}; Ctrl-C once more stops it at once"),
-        _ => "Stopping at once".to_owned(),
-    }
-}
-
 pub struct Teller<'a> {
     steps: &'a [Step],
     events: &'a Events,
@@ -41,6 +34,8 @@ pub struct Teller<'a> {
     began: Instant,
     /// How far the step said last that it is.
     fraction: Option<f64>,
+    /// The layers of the image that it pulls.
+    layers: Layers,
     last_lines: VecDeque<String>,
     /// The command that the step ran last, and the status with which it failed.
     command: Option<(String, Option<i32>)>,
@@ -61,6 +56,7 @@ impl<'a> Teller<'a> {
             stopped: false,
             began: Instant::now(),
             fraction: None,
+            layers: Layers::default(),
             last_lines: VecDeque::new(),
             command: None,
         }
@@ -133,12 +129,8 @@ impl<'a> Teller<'a> {
     /// # Errors
     /// When the run said that it ended, and not what became of its steps.
     pub fn ended(self) -> Result<Applied> {
-        let scripts = || self.steps.iter().zip(&self.applied.statuses);
-        let mut untold = scripts().filter(|(step, status)| {
-            !matches!(step.change.action, Action::Pull(_)) && **status == ChangeStatus::NotTried
-        });
         let whole = self.applied.waited || self.applied.first_failure(self.steps).is_some();
-        if !whole && untold.next().is_some() {
+        if !whole && self.applied.statuses.contains(&ChangeStatus::NotTried) {
             return Err(self.interrupted("the run has ended", "not all of its steps were heard of"));
         }
         Ok(self.applied)
@@ -156,7 +148,10 @@ impl<'a> Teller<'a> {
     /// The person wants the run to end, for the first or the second time.
     pub fn stopping(&mut self, asked: usize) {
         self.stopped = true;
-        self.events.note(stopping(asked, "step"));
+        self.events.note(match asked {
+            1 => "Stopping after this step; Ctrl-C once more stops it at once",
+            _ => "Stopping at once",
+        });
     }
 
     /// The error of a run that goes on without anybody here.
@@ -213,11 +208,15 @@ impl<'a> Teller<'a> {
                 self.current = Some(number);
                 self.began = Instant::now();
                 self.fraction = None;
+                self.layers = Layers::default();
                 self.last_lines.clear();
                 self.command = None;
                 self.events.emit(Event::StepStarted { step: title });
             }
-            step::LINE => self.hear_line(title, body),
+            step::LINE => match &planned.change.action {
+                Action::Pull(image) => self.hear_pull(title, image, body),
+                _ => self.hear_line(title, body),
+            },
             step::COMMAND => {
                 self.events.detail(format!("$ {body}"));
                 self.command = Some((body, None));
@@ -238,7 +237,7 @@ impl<'a> Teller<'a> {
             step::END => {
                 let failure = self.failure(status);
                 self.applied.statuses[number] = ChangeStatus::Failed(failure.clone());
-                if !planned.is_essential {
+                if !planned.ends_the_run() {
                     self.current = None;
                 }
                 self.events.emit(Event::StepFailed {
@@ -275,6 +274,17 @@ impl<'a> Teller<'a> {
                 said => format!("{how}:\n{said}"),
             },
         }
+    }
+
+    fn hear_pull(&mut self, step: String, image: &str, line: String) {
+        let Some((status, fraction)) = self.layers.hear_line(&line) else {
+            return self.hear_line(step, line);
+        };
+        self.events.emit(Event::StepProgress {
+            step,
+            detail: format!("{image}: {status}"),
+            fraction,
+        });
     }
 
     fn hear_line(&mut self, step: String, line: String) {

@@ -35,8 +35,8 @@ pub enum Action {
     Install(Install),
     /// A script for root's `sh`; it ends with a status other than 0 when it failed.
     Script(Script),
-    /// Images to pull through Docker's API.
-    Pull(Vec<String>),
+    /// An image to pull.
+    Pull(String),
 }
 
 /// Packages, and what is to be so while they are installed.

@@ -55,7 +55,8 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     let pulled = it.dwenv(&["provision", "--yes", "--format", "ndjson"]);
     pulled
         .exit(0)
-        .says(&format!("Pull {place}/dw-hello:1, {place}/dw-hello"));
+        .says(&format!("Pull {place}/dw-hello:1"))
+        .says(&format!("Pull {place}/dw-hello"));
     assert_told_as_it_came(&pulled.out, &format!("{place}/dw-hello:1: "));
     it.doctor().ready();
     it.provision().exit(0).says("Nothing to do");
@@ -64,10 +65,8 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     ));
     assert_eq!(said, "hello");
 
-    it.run(&format!(
-        "docker rmi -f {place}/dw-hello:1 {place}/dw-hello >/dev/null"
-    ));
-    a_pull_outlives_its_link(&it, &registry);
+    a_pull_outlives_its_link(&it, &registry, &place);
+    a_pull_outlives_its_laptop(&it, &registry, &place);
     a_pull_is_stopped_behind_its_image_or_at_once(&it, &registry, &place);
     it.doctor().ready();
 
@@ -108,9 +107,20 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     it.doctor().ready();
 }
 
-/// The link is cut while the registry keeps the pull waiting.
-fn a_pull_outlives_its_link(it: &Workbox, registry: &Running) {
+/// No image is there, and the registry keeps whoever pulls one waiting.
+fn hold_pulls(it: &Workbox, registry: &Running, place: &str) {
+    it.run(&format!(
+        "docker rmi -f {place}/dw-hello:1 {place}/dw-hello >/dev/null 2>&1 || true"
+    ));
     said(registry, "sudo systemctl kill -s STOP docker-registry");
+}
+
+fn let_pulls_go_on(registry: &Running) {
+    said(registry, "sudo systemctl kill -s CONT docker-registry");
+}
+
+fn a_pull_outlives_its_link(it: &Workbox, registry: &Running, place: &str) {
+    hold_pulls(it, registry, place);
     let cutter = Cutter::before((it.address(), 22).into());
     let target = format!("ssh://vagrant@127.0.0.1:{}", cutter.port);
     let identity = it.machine().identity.display().to_string();
@@ -119,53 +129,55 @@ fn a_pull_outlives_its_link(it: &Workbox, registry: &Running) {
     run.await_said("Pull ");
     cutter.cut();
     run.await_said("The link to the box is lost");
-    said(registry, "sudo systemctl kill -s CONT docker-registry");
-    run.wait().exit(0).says("1 change made");
+    let_pulls_go_on(registry);
+    run.wait().exit(0).says("2 changes made");
+}
+
+/// The box pulls on, and the next run waits for that.
+fn a_pull_outlives_its_laptop(it: &Workbox, registry: &Running, place: &str) {
+    hold_pulls(it, registry, place);
+    let mut run = it.start(&["provision", "--yes"]);
+    run.await_said("Pull ");
+    run.kill();
+    let mut next = it.start(&["provision", "--yes"]);
+    next.await_said("An earlier run is still at work on this box, without its laptop");
+    next.await_said(&format!("The other run: Pull {place}/dw-hello:1"));
+    let_pulls_go_on(registry);
+    next.wait().exit(0).says("Nothing to do");
 }
 
 /// The registry lets nothing through of the first image until the person has stopped the run.
 fn a_pull_is_stopped_behind_its_image_or_at_once(it: &Workbox, registry: &Running, place: &str) {
     let hello = |tag: &str| format!("{place}/dw-hello:{tag}");
     let stopped = |times: usize| {
-        it.run(&format!(
-            "docker rmi -f {} {} >/dev/null 2>&1 || true",
-            hello("1"),
-            hello("latest")
-        ));
-        said(registry, "sudo systemctl kill -s STOP docker-registry");
+        hold_pulls(it, registry, place);
         let mut run = it.start(&["provision", "--yes"]);
         run.await_said("Pull ");
         it.await_in_box(&format!(
-            "ss -Htn state established dst {} | grep -q .",
-            place
+            "ss -Htn state established dst {place} | grep -q ."
         ));
-        run.interrupt();
-        run.await_said("Stopping after this image");
-        for _ in 1..times {
-            run.interrupt();
-            run.await_said("Stopping at once");
-        }
         if times == 1 {
-            said(registry, "sudo systemctl kill -s CONT docker-registry");
+            run.interrupt();
+            run.await_said("Stopping after this step");
+            let_pulls_go_on(registry);
+        } else {
+            run.interrupt_twice();
         }
         let ran = run.wait();
-        said(registry, "sudo systemctl kill -s CONT docker-registry");
+        let_pulls_go_on(registry);
         ran
     };
     stopped(1)
         .exit(5)
-        .says(&format!(
-            "you stopped it before {place}/dw-hello was pulled"
-        ))
-        .says("0 of 1 changes were made");
+        .says("the run has stopped; 1 of 2 changes were made");
     assert_eq!(
         it.doctor().check("box.docker.images").summary,
         format!("Not in the box: {place}/dw-hello")
     );
     stopped(2)
         .exit(5)
-        .says(&format!("you stopped it during: Pull {}", hello("1")));
-    it.provision().exit(0).says("1 change made");
+        .says(&format!("the run was ended during: Pull {}", hello("1")));
+    it.provision().exit(0).says("2 changes made");
 }
 
 /// How much of the image was there was told while it came: never less than before, and all of it at the end.

@@ -11,11 +11,13 @@ pub fn diff(context: Context, facts: &Facts) -> State<Drift> {
     };
     let declared = &context.workshop.docker.images;
     let absent = |image: &&String| !api.images.contains(&as_listed(image));
-    let missing: Vec<String> = declared.iter().filter(absent).cloned().collect();
-    if missing.is_empty() {
-        State::AsDeclared(declared.join(", "))
-    } else {
-        State::Drifted(Drift::ImagesMissing(missing))
+    let mut missing = declared.iter().filter(absent).cloned();
+    match missing.next() {
+        None => State::AsDeclared(declared.join(", ")),
+        Some(first) => State::Drifted(Drift::ImagesMissing {
+            first,
+            others: missing.collect(),
+        }),
     }
 }
 

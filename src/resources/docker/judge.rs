@@ -1,5 +1,7 @@
 //! What doctor says of Docker's drifts.
 
+use std::iter;
+
 use super::super::files::Keeping;
 use super::super::sshd::CLOSES;
 use super::super::{Context, Judgement};
@@ -112,7 +114,13 @@ pub fn summary(drift: &Drift) -> String {
             ),
             None => "Docker Hub lets nobody pull from this network for now".to_owned(),
         },
-        Drift::ImagesMissing(images) => format!("Not in the box: {}", images.join(", ")),
+        Drift::ImagesMissing { first, others } => {
+            let images: Vec<&str> = iter::once(first)
+                .chain(others)
+                .map(String::as_str)
+                .collect();
+            format!("Not in the box: {}", images.join(", "))
+        }
     }
 }
 
@@ -253,6 +261,6 @@ fn remedy(context: Context, keeping: &Keeping, drift: &Drift) -> (String, Vec<St
             "Wait some hours, or log in to Docker Hub with an account of your own; the organiser may have the images",
             in_box(&["docker login".to_owned()]),
         ),
-        Drift::ImagesMissing(_) => you("Pull what is missing", provision()),
+        Drift::ImagesMissing { .. } => you("Pull what is missing", provision()),
     }
 }

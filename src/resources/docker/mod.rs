@@ -191,7 +191,10 @@ pub enum Drift {
         /// How many there are in the first place.
         limit: Option<u64>,
     },
-    ImagesMissing(Vec<String>),
+    ImagesMissing {
+        first: String,
+        others: Vec<String>,
+    },
 }
 
 impl Resource for Docker {

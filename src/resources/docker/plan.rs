@@ -110,9 +110,10 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
             clash.network()
         )),
         Drift::PullsUsedUp { .. } => Plan::leave("Docker Hub grants no more pulls for now"),
-        Drift::ImagesMissing(images) => Plan::Change(Change {
-            title: format!("Pull {}", images.join(", ")),
-            action: Action::Pull(images.clone()),
+        // One at a time: the others are still missed when this one is there.
+        Drift::ImagesMissing { first, .. } => Plan::Change(Change {
+            title: format!("Pull {first}"),
+            action: Action::Pull(first.clone()),
             differences: Vec::new(),
             unattended: false,
         }),
@@ -200,9 +201,9 @@ pub fn predict(context: Context, facts: &Facts, drift: &Drift) {
             host.newer.clear();
         }),
         Drift::RestartOwed(_) => expect_daemon(facts),
-        Drift::ImagesMissing(images) => facts.predict::<DockerApi>(|api| {
-            let pulled = images.iter().map(|image| as_listed(image));
-            api.0.get_or_insert_default().images.extend(pulled);
+        Drift::ImagesMissing { first, .. } => facts.predict::<DockerApi>(|api| {
+            let images = &mut api.0.get_or_insert_default().images;
+            images.push(as_listed(first));
         }),
         Drift::EngineTooOld { .. }
         | Drift::EngineOfSnap
