@@ -94,16 +94,21 @@ fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
     let it = Workbox::provisioned(Suite::Trixie);
     let uncut = it.run(STATE);
     let link = Link::to(&it);
+    it.run(RESET);
+    let planned = planned(&it);
+    assert_eq!(planned.len(), STEPS.len());
     for step in STEPS {
         // The link is opened again, and the run is heard to its end.
         it.run(RESET);
-        let mut run = it.start(&link.provision());
-        run.await_said(step);
+        let ndjson = ["--format", "ndjson"];
+        let mut run = it.start(&[&link.provision(), &ndjson[..]].concat());
+        run.await_that(step, |run| run.told_so_far().contains(step));
         link.cutter.cut();
-        run.wait()
-            .exit(0)
-            .says("The link to the box is lost")
-            .says("6 changes made");
+        let ran = run.wait();
+        ran.exit(0).says("The link to the box is lost");
+        for event in ["step_started", "step_finished"] {
+            assert_eq!(told(&ran.out, event), planned, "cut at: {step}");
+        }
         assert_eq!(it.run(STATE), uncut, "cut at: {step}");
 
         // Without its laptop the run ends by itself, and the next one waits for it.
@@ -124,6 +129,30 @@ fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
     it.await_in_box("[ -z \"$(sudo cat /run/dwenv.lock)\" ]");
     assert_eq!(it.run(STATE), uncut, "left alone");
     it.provision().exit(0).says("Nothing to do");
+
+    // Whoever does not wait for the link is told that the box goes on.
+    it.run(RESET);
+    let mut run = it.start(&link.provision());
+    run.await_said(STEPS[2]);
+    link.cutter.cut_for_good();
+    run.await_said("The link to the box is lost");
+    run.interrupt();
+    run.wait()
+        .exit(5)
+        .says("the link to the box was lost and not opened again")
+        .says("The box goes on alone");
+    it.provision().exit(0);
+    assert_eq!(it.run(STATE), uncut, "given up");
+}
+
+/// The steps of which a stream of events tells this, in its order.
+fn told(events: &str, event: &str) -> Vec<String> {
+    let events = events.lines().map(|line| -> Value {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    });
+    let wanted = events.filter(|it| it["event"] == event);
+    let steps = wanted.map(|it| it["step"].as_str().expect("a step").to_owned());
+    steps.collect()
 }
 
 /// What a network and a table that lacks a column leave in a box, in words that do not depend on when.
@@ -195,22 +224,30 @@ fn the_settings_of_a_network_come_and_go_as_a_whole_wherever_a_run_is_cut() {
             it.run(LOSE_COLUMN);
             let steps = planned(&it);
             further |= steps.len() > step + 1;
-            let Some(step) = steps.get(step) else {
+            let Some(title) = steps.get(step) else {
                 it.provision().exit(0);
                 continue;
             };
             let mut run = it.start(&link.provision());
-            run.await_said(step);
-            link.cutter.cut();
-            run.wait().exit(0).says("The link to the box is lost");
-            assert_eq!(&it.run(SETTINGS), expected, "cut at: {step}");
+            run.await_said(&begins(title));
+            // By turns: the run goes on without its laptop, or ends in the middle of the step.
+            if (step + usize::from(declared.is_empty())).is_multiple_of(2) {
+                link.cutter.cut();
+                run.wait().exit(0).says("The link to the box is lost");
+            } else {
+                it.lab().cut_power();
+                run.kill();
+                it.start_machine();
+                it.provision().exit(0);
+            }
+            assert_eq!(&it.run(SETTINGS), expected, "cut at: {title}");
             cuts += 1;
         }
     }
     assert!(cuts > 6, "{cuts} steps");
 }
 
-/// How the lines begin that say that the steps of the plan begin.
+/// The steps of the plan.
 fn planned(it: &Workbox) -> Vec<String> {
     let plan = it.dwenv(&[
         "provision",
@@ -223,8 +260,12 @@ fn planned(it: &Workbox) -> Vec<String> {
     let plan = plan.json();
     let changes = plan["changes"].as_array().expect("changes");
     let title = |change: &Value| change["title"].as_str().expect("a title").to_owned();
-    let begins = |title: String| title.chars().take(40).collect();
-    changes.iter().map(title).map(begins).collect()
+    changes.iter().map(title).collect()
+}
+
+/// How the line begins that says that a step begins: the rest may stand in the next one.
+fn begins(title: &str) -> String {
+    title.chars().take(40).collect()
 }
 
 #[test]
@@ -241,6 +282,19 @@ fn a_box_that_is_switched_off_at_any_step_becomes_the_same_box() {
         it.provision().exit(0);
         assert_eq!(it.run(STATE), uncut, "switched off at: {step}");
     }
+
+    // A laptop that is still there when the box is back hears that the run is not.
+    it.run(RESET);
+    let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+    run.await_said(STEPS[1]);
+    it.lab().cut_power();
+    it.start_machine();
+    run.wait()
+        .exit(5)
+        .says("nothing more is known of the run")
+        .says("the box was restarted");
+    it.provision().exit(0);
+    assert_eq!(it.run(STATE), uncut, "switched off before its laptop");
     assert_eq!(it.rows(), [(1, "Hello World".to_owned())]);
 }
 

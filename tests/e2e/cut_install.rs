@@ -1,7 +1,7 @@
 //! A run that ends while packages are written: the next one finishes them, and nothing of what was stored is lost.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dwenv::target::sandbox::Suite;
 
@@ -16,6 +16,16 @@ const NEW_CLUSTER: &str = "etc/postgresql-common/createcluster.d/dwenv.conf";
 /// Which packages there are and in what state, and what of their files is not as they brought it.
 const PACKAGES: &str = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'; sudo dpkg --verify; sudo dpkg --audit";
 
+/// What ends a run while it installs.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// Ctrl-C, twice.
+    Person,
+    /// The laptop is gone, and the box goes on alone.
+    Laptop,
+    Power,
+}
+
 #[test]
 fn an_installation_that_is_ended_at_any_moment_is_finished_by_the_next_run() {
     let up = ["up", "--yes", "--target", "sandbox"];
@@ -28,22 +38,30 @@ fn an_installation_that_is_ended_at_any_moment_is_finished_by_the_next_run() {
     run.wait().exit(0);
     let uncut = it.run(PACKAGES);
     drop(it);
-    for seed in 0..seeds().div_ceil(10) {
-        let at = Duration::from_millis(random(seed) as u64 % whole.as_millis() as u64);
+    let ways = [By::Person, By::Laptop, By::Power].into_iter().cycle();
+    for (seed, by) in (0..seeds().div_ceil(7)).zip(ways) {
+        let at = whole.mul_f64(0.8 * (random(seed) % 1000) as f64 / 1000.0);
+        let what = format!("ended by {by:?} after {at:?} of {whole:?}");
+        println!("{what}");
         let it = Workbox::bare(Suite::Trixie);
         let mut run = it.start(&up);
         run.await_said("Install ");
         thread::sleep(at);
-        run.interrupt_twice();
-        let ran = run.wait();
-        println!("ended after {at:?} of {whole:?}");
-        if ran.succeeded() {
-            continue;
+        match by {
+            By::Person => {
+                run.interrupt_twice();
+                run.wait().exit(5);
+            }
+            By::Laptop => run.kill(),
+            By::Power => {
+                it.lab().cut_power();
+                run.kill();
+                it.start_machine();
+            }
         }
-        ran.exit(5);
         it.up().exit(0).says("Ready for the workshop.");
         it.doctor().ready();
-        assert_eq!(it.run(PACKAGES), uncut, "ended after {at:?} of {whole:?}");
+        assert_eq!(it.run(PACKAGES), uncut, "{what}");
     }
 }
 

@@ -10,6 +10,8 @@ use std::thread;
 pub struct Cutter {
     pub port: u16,
     links: Arc<Mutex<Vec<TcpStream>>>,
+    /// Whether new links are cut as soon as they are there.
+    refuses: Arc<AtomicBool>,
     /// How many more bytes go through before the cut; negative when none is wanted.
     budget: Arc<AtomicI64>,
     passed: Arc<AtomicI64>,
@@ -42,6 +44,7 @@ impl Cutter {
         let cutter = Self {
             port: listener.local_addr().expect("an address").port(),
             links: Arc::default(),
+            refuses: Arc::default(),
             budget: Arc::new(AtomicI64::new(-1)),
             passed: Arc::default(),
             ended: Arc::default(),
@@ -49,11 +52,15 @@ impl Cutter {
         };
         let held = cutter.held.clone();
         let (links, budget) = (cutter.links.clone(), cutter.budget.clone());
+        let refuses = cutter.refuses.clone();
         let (passed, ended) = (cutter.passed.clone(), cutter.ended.clone());
         thread::spawn(move || {
             for near in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
                     break;
+                }
+                if refuses.load(Ordering::SeqCst) {
+                    continue;
                 }
                 let (Ok(near), Ok(far)) = (near, TcpStream::connect(address)) else {
                     continue;
@@ -77,6 +84,12 @@ impl Cutter {
     /// Cuts every link there is now. New ones are let through.
     pub fn cut(&self) {
         cut(&self.links);
+    }
+
+    /// The same, and new ones are cut as well.
+    pub fn cut_for_good(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
+        self.cut();
     }
 
     /// Cuts once, after so many bytes more.

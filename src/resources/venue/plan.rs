@@ -61,7 +61,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             let need = apt::need_script("update-ca-certificates", "ca-certificates");
             Plan::script_reading(
                 "Trust the network's certificate authorities",
-                format!("{write}umask 022\n{need}update-ca-certificates\n"),
+                format!("{write}umask 022\n{need}{UPDATE_TRUST}"),
                 stdin,
             )
             .showing(new_files(&files, paths, found))
@@ -87,6 +87,9 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
         },
     }
 }
+
+/// Has programs trust the certificates that are there. It adds to the bundle that an earlier one left half made.
+const UPDATE_TRUST: &str = "rm -f /etc/ssl/certs/ca-certificates.crt.new\nupdate-ca-certificates\n";
 
 /// What `--diff` shows of files that are not there yet. What is a secret is not shown, nor is what a file says
 /// now: that may be one.
@@ -245,7 +248,7 @@ fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
         script.push_str(&format!("rm -f {}\n", plain.join(" ")));
     }
     if paths.iter().any(|path| is_certificate(&path)) {
-        script.push_str("update-ca-certificates\n");
+        script.push_str(UPDATE_TRUST);
     }
     // That leaves the links, which lead nowhere now. Last goes the one that tells what there was.
     let links: BTreeSet<String> = paths
