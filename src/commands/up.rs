@@ -115,10 +115,8 @@ async fn one(
     }
     let mut up = Up::new(&remote.name);
     let mut code = provisioned.outcome.exit_code();
-    let failed = provisioned.outcome.changes_failed();
     up.provision = Some(provisioned.outcome);
-    // After a change that failed, the facts are those from before it.
-    if !failed {
+    if !provisioned.broken_off {
         let findings = doctor::judge(remote.context(), &provisioned.facts);
         let report = Report::new(&remote.name, findings);
         code = ExitCode::worst([code, report.exit_code()]);

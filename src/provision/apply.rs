@@ -31,6 +31,8 @@ const SLOWEST: u64 = 8 * 1024;
 pub(super) const RECONNECTING: Duration = Duration::from_secs(120);
 /// So many bytes are written to the box at a time.
 const PART: usize = 16 * 1024;
+/// How often the box is told that somebody still follows its run, who may be waited for.
+const SIGN: Duration = Duration::from_secs(10);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -152,6 +154,7 @@ impl Followed<'_> {
         let mut noise = vec![0; 1024];
         // A new follower has heard of no wish yet.
         self.asked = 0;
+        let mut signs = tokio::time::interval_at(tokio::time::Instant::now() + SIGN, SIGN);
         loop {
             self.say_wishes(&mut exec.stdin).await;
             let silence = if attached.is_some() {
@@ -184,6 +187,10 @@ impl Followed<'_> {
                     continue;
                 }
                 () = self.hold.asked_again() => continue,
+                _ = signs.tick(), if attached.is_some() => {
+                    tell(&mut exec.stdin, b"alive\n").await;
+                    continue;
+                }
             };
             for frame in parser.push(&buffer[..count]) {
                 if frame.id == program::READY {

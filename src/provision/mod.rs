@@ -71,11 +71,14 @@ pub trait Consent {
     ) -> BoxFuture<'a, Result<Vec<bool>>>;
 }
 
-/// A run of provision: what it did, and the facts that were read last: after the changes, but for one that
-/// failed, which leaves those from before.
+/// A run of provision.
 pub struct Provisioned {
+    /// What it did.
     pub outcome: Outcome,
+    /// What was read last: after the changes, unless the run was broken off.
     pub facts: Facts,
+    /// Whether a change failed on which others stand. The facts are those from before it.
+    pub broken_off: bool,
     /// The session on which the last facts were read.
     pub transport: Arc<dyn Transport>,
 }
@@ -94,8 +97,8 @@ pub async fn run(
     let mut transport = target.connect().await?;
     let mut outcome = Outcome::new(context.target);
     let mut tried = Tried::default();
-    let (mut rounds, mut lost) = (0, 0);
-    while rounds < ROUNDS {
+    let (mut rounds, mut lost, mut broken_off) = (0, 0, false);
+    let (outcome, facts) = loop {
         let records = target.probe(transport.clone()).await;
         let mut plans = plan::plan(context, &Facts::new(records.clone()));
         let facts = Facts::new(records);
@@ -103,13 +106,9 @@ pub async fn run(
         // What failed and kept nothing from going on is told already, and not tried again.
         plans.steps.retain(|step| !tried.failed(step));
         outcome.remaining = checks(&plans);
-        if !tried.are_news(&plans.steps) {
+        if rounds == ROUNDS || !tried.are_news(&plans.steps) {
             outcome.applied = true;
-            return Ok(Provisioned {
-                outcome,
-                facts,
-                transport,
-            });
+            break (outcome, facts);
         }
         if wishes.foresees {
             foresee(target, &transport, &mut plans.steps).await;
@@ -118,19 +117,9 @@ pub async fn run(
         let agreed = consent.to(&shown, &plans.steps).await?;
         if !agreed.contains(&true) {
             // Declined after an earlier round: what that did is told, and what is left.
-            if !outcome.changes.is_empty() {
-                outcome.applied = true;
-                return Ok(Provisioned {
-                    outcome,
-                    facts,
-                    transport,
-                });
-            }
-            return Ok(Provisioned {
-                outcome: shown,
-                facts,
-                transport,
-            });
+            outcome.applied = !outcome.changes.is_empty();
+            let told = if outcome.applied { outcome } else { shown };
+            break (told, facts);
         }
         tried.decline(&plans.steps, &agreed);
         let mut agreed = agreed.into_iter();
@@ -147,28 +136,18 @@ pub async fn run(
         }
         rounds += 1;
         tried.add(&plans.steps, &applied);
-        let broken_off = applied.broken_off(&plans.steps);
+        broken_off = applied.broken_off(&plans.steps);
         outcome.add(&plans, applied);
         if broken_off {
             outcome.applied = true;
             outcome.remaining.clear();
-            return Ok(Provisioned {
-                outcome,
-                facts,
-                transport,
-            });
+            break (outcome, facts);
         }
-    }
-    let records = target.probe(transport.clone()).await;
-    let mut left = plan::plan(context, &Facts::new(records.clone()));
-    left.steps.retain(|step| !tried.failed(step));
-    outcome.applied = true;
-    outcome.remaining = checks(&left);
-    outcome.unchanged = left.unchanged;
-    let facts = Facts::new(records);
+    };
     Ok(Provisioned {
         outcome,
         facts,
+        broken_off,
         transport,
     })
 }

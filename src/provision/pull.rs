@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::quote;
 use crate::resources::apt;
+use crate::resources::change::Pull;
 use crate::resources::docker::as_listed;
 
 /// The longest that one image may take, in seconds: many gigabytes on a bad link, which is watched by itself.
@@ -13,8 +14,8 @@ pub const DEADLINE: u32 = 6 * 60 * 60;
 
 /// Docker's own client tells no bytes where nobody looks at a terminal, and curl is not in every box. Docker tells
 /// a pull many times a second while bytes come; here each layer is told twice a second.
-const PULL: &str = r#"import http.client, json, socket, sys, time, urllib.parse
-image, reference, silence = sys.argv[1:]
+const PULL: &str = r#"import base64, http.client, json, socket, sys, time, urllib.parse
+image, reference, silence, logins = sys.argv[1:]
 def fail(why):
     sys.exit(image + " could not be pulled: " + why)
 class Docker(http.client.HTTPConnection):
@@ -22,10 +23,24 @@ class Docker(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(int(silence))
         self.sock.connect("/var/run/docker.sock")
-try:
+def login():
+    first = reference.split("/")[0]
+    own = "/" in reference and ("." in first or ":" in first or first == "localhost")
+    registry = first if own else "https://index.docker.io/v1/"
+    try:
+        with open(logins) as file:
+            auth = json.load(file)["auths"][registry]["auth"]
+        user, password = base64.b64decode(auth).decode().split(":", 1)
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    auth = json.dumps(dict(username=user, password=password, serveraddress=registry))
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(auth.encode()).decode()}
+def ask(method, path, headers={}):
     docker = Docker("localhost")
-    docker.request("POST", "/images/create?" + urllib.parse.urlencode({"fromImage": reference}))
-    answer = docker.getresponse()
+    docker.request(method, path, headers=headers)
+    return docker.getresponse()
+try:
+    answer = ask("POST", "/images/create?" + urllib.parse.urlencode({"fromImage": reference}), login())
     if answer.status != 200:
         fail(json.loads(answer.read())["message"])
     told = {}
@@ -33,31 +48,34 @@ try:
         if not line.strip():
             continue
         said = json.loads(line)
-        if "error" in said:
-            fail(said["error"])
+        if "error" in said or "errorDetail" in said:
+            fail(said.get("error") or said["errorDetail"]["message"])
         layer, now = said.get("id"), time.monotonic()
         if said.get("progressDetail"):
             if now - told.get(layer, now - 1) < 0.5:
                 continue
             told[layer] = now
         print(json.dumps(said), flush=True)
+    if ask("GET", "/images/" + reference + "/json").status != 200:
+        fail("Docker ended the pull before its end")
 except socket.timeout:
     fail("nothing came for " + silence + " s")
-except (OSError, ValueError, http.client.HTTPException) as error:
+except (OSError, ValueError, LookupError, http.client.HTTPException) as error:
     fail(str(error))
 "#;
 
 /// A registry that sends nothing for this many seconds is lost.
 const SILENCE: u32 = 120;
 
-/// Pulls an image, whoever may reach the box meanwhile. Docker ends a pull whose client is gone, and keeps the layers
+/// Pulls an image with the login to its registry that the box's user has, whoever may reach the box meanwhile. Docker ends a pull whose client is gone, and keeps the layers
 /// that are whole: another one goes on with those.
 #[must_use]
-pub fn script(image: &str) -> String {
+pub fn script(Pull { image, home }: &Pull) -> String {
     format!(
-        "{need_python}python3 -c {PULL} {} {} {SILENCE}\n",
+        "{need_python}python3 -c {PULL} {} {} {SILENCE} {}\n",
         quote::sh(image),
         quote::sh(&as_listed(image)),
+        quote::sh(&format!("{home}/.docker/config.json")),
         need_python = apt::need_script("python3", "python3"),
         PULL = quote::sh(PULL),
     )

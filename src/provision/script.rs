@@ -14,7 +14,6 @@ use crate::resources::change::{Action, Script};
 use crate::secret::Secret;
 
 use super::plan::Step;
-use super::pull;
 
 /// One run at a time holds this file locked on the box; it says which run, and whose.
 const LOCK: &str = "/run/dwenv.lock";
@@ -118,14 +117,20 @@ finish() { : >"$lock"; frame ended 0 ''; exit 0; }
 
 exec 8>>"$lock"
 if ! flock -n 8; then
-  { read -r whose; read -r holder; } <"$lock"
-  other=${run%/*}/$holder
-  # Where nobody has its folder's file locked, nobody follows it: it will end by itself.
-  abandoned() { [ -e "$other/follow" ] && flock -n "$other/follow" true; }
+  # Another may take it over meanwhile.
+  holder() { { read -r whose; read -r holder; } <"$lock"; other=${run%/*}/$holder; }
+  holder
+  # Where nobody has its folder's file locked, nobody follows it: it will end by itself. A laptop that is asleep or out
+  # of reach seems to, and gives no sign.
+  abandoned() {
+    [ -e "$other/follow" ] || return 1
+    flock -n "$other/follow" true || [ -n "$(find "$other/follow" ! -newermt '1 minute ago')" ]
+  }
   if abandoned; then frame abandoned 0 "$whose"; else frame held 0 "$whose"; fi
   waited=0
   until flock -w 1 8; do
     if [ -e "$run/stop" ]; then frame stopped 0 ''; exit 0; fi
+    holder
     frame held-step 0 "$(cat "$other/current" 2>/dev/null)"
     abandoned || waited=$((waited + 1))
     if [ "$waited" -ge "$patience" ]; then frame locked 0 "$whose"; exit 0; fi
@@ -180,7 +185,8 @@ const FOLLOW: &str = r#"
 hear() {
   while read -r word number length; do
     case $word in
-      stop) : >"$run/stop" ;;
+      stop) touch "$run/stop" || true ;;
+      alive) touch "$run/follow" || true ;;
       kill) systemctl stop "$mark.service" ;;
       secret) head -c "$length" | timeout 10 sh -c 'cat >"$1"' sh "$run/stdin.$number" ;;
     esac
@@ -190,9 +196,15 @@ follow() {
   if ! [ -s "$run/pid" ]; then frame gone 0 ''; exit 0; fi
   exec 7>>"$run/follow"
   flock -s 7
+  touch "$run/follow" || true
   hear <&3 &
   frame attached 0 ''
   tail -c "+$((from + 1))" -s 0.2 -f --pid="$(cat "$run/pid")" "$run/output"
+  # What the run has started may end later than the run itself.
+  tries=75
+  while [ "$(systemctl show -p ActiveState --value "$mark.service")" = deactivating ] && [ "$tries" -gt 0 ]; do
+    tries=$((tries - 1)); sleep 0.2
+  done
   frame over 0 ''
 }
 "#;
@@ -214,9 +226,9 @@ take() { # NAME LENGTH
 start() {
   if ! said=$(systemd-run --quiet --collect --service-type=exec --unit="$mark" -p TimeoutStopSec=10 -p OOMPolicy=continue \
     sh -c 'exec sh "$1/program" >"$1/output" 2>&1 </dev/null' sh "$run" 2>&1); then
-    frame not-started 0 "$said"; exit 0
+    rm -rf "$run"; frame not-started 0 "$said"; exit 0
   fi
-  tries=100
+  tries=400
   until [ -s "$run/pid" ] || [ "$tries" -le 0 ]; do tries=$((tries - 1)); sleep 0.05; done
 }
 "#;
@@ -235,7 +247,7 @@ pub struct Manner<'a> {
 pub fn changing(steps: &[Step], manner: &Manner, mark: &str) -> Program {
     let mut program = format!(
         "{}umask 022\ncd /\nlock={LOCK}\nowner={}\npatience={}\ndeadline={STEP_DEADLINE}\n\
-         secret_deadline={SECRET_DEADLINE}\necho $$ >\"$run/pid\"\n{STEPS}",
+         secret_deadline={SECRET_DEADLINE}\necho $$ >\"$run/pid\" || exit 1\n{STEPS}",
         beginning(mark),
         quote::sh(manner.owner),
         manner.patience.as_secs(),
@@ -250,10 +262,10 @@ pub fn changing(steps: &[Step], manner: &Manner, mark: &str) -> Program {
                 holds_secret: false,
             },
             Action::Script(script) => script.clone(),
-            Action::Pull(image) => {
-                program.push_str(&format!("deadline={}\n", pull::DEADLINE));
+            Action::Pull(pull) => {
+                program.push_str(&format!("deadline={}\n", super::pull::DEADLINE));
                 Script {
-                    sh: pull::script(image),
+                    sh: super::pull::script(pull),
                     stdin: Secret::new(""),
                     holds_secret: false,
                 }

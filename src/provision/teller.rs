@@ -13,7 +13,7 @@ use crate::doctor::explain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events, Failure};
 use crate::facts::frames::Frame;
-use crate::resources::change::{Action, NOTE};
+use crate::resources::change::{Action, NOTE, Pull};
 use crate::resources::files::KEPT;
 
 /// What timeout(1) ends with.
@@ -214,7 +214,7 @@ impl<'a> Teller<'a> {
                 self.events.emit(Event::StepStarted { step: title });
             }
             step::LINE => match &planned.change.action {
-                Action::Pull(image) => self.hear_pull(title, image, body),
+                Action::Pull(Pull { image, .. }) => self.hear_pull(title, image, body),
                 _ => self.hear_line(title, body),
             },
             step::COMMAND => {

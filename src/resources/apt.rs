@@ -52,7 +52,13 @@ const FINISH: &str = r#"if is_unfinished; then
   echo "dpkg is at work, or was interrupted before: its work is finished first"
   # A package whose needs were never unpacked cannot be configured before apt has fetched them.
   (patiently ran dpkg --force-confdef --force-confold --configure -a) || echo "apt goes on from here"
-  apt -f install
+  # Only what dwenv itself was about to install may remove something.
+  remove=--no-remove; [ ! -e "${unsynced:-}" ] || remove=
+  apt $remove -f install || {
+    echo "perhaps the archives have newer packages by now: their lists are fetched"
+    patiently apt update
+    apt $remove -f install
+  }
 fi
 "#;
 
@@ -78,19 +84,25 @@ end_unsynced() {
 # A cluster that was being made is made once more, unless somebody has put something into it: PostgreSQL numbers
 # its own things below 16384.
 is_empty() {
+  if [ ! -d "$1/base" ] && [ -n "$(find "$1" -type f 2>/dev/null | head -n 1)" ]; then
+    echo "$1 is no cluster: it is left as it is"; return 1
+  fi
   for file in "$1"/base/* "$1"/base/*/*; do
     number=${file##*/}
     case $number in ''|*[!0-9]*) continue ;; esac
     [ "$number" -lt 16384 ] || { echo "$1 holds somebody's tables: it is left as it is"; return 1; }
   done
 }
+# What the package makes is called main, and lies where Debian has it. Its last file is called environment.
 clear_half_made() {
   half_made=
-  for place in /etc/postgresql/*/* /var/lib/postgresql/*/*; do
+  for place in /etc/postgresql/[0-9]*/main /var/lib/postgresql/[0-9]*/main; do
     name=${place#*/postgresql/}; data=/var/lib/postgresql/$name conf=/etc/postgresql/$name
     [ -d "$place" ] || continue
+    if [ -d "$conf" ] && [ ! "$conf" -nt "$unsynced" ]; then continue; fi
     if [ -e "$data/PG_VERSION" ] && [ ! "$data/PG_VERSION" -nt "$unsynced" ]; then continue; fi
-    if [ -s "$conf/postgresql.conf" ] && [ -s "$data/PG_VERSION" ] && [ -z "$lost" ]; then continue; fi
+    if grep -s '^data_directory' "$conf/postgresql.conf" | grep -qvF "'$data'"; then continue; fi
+    if [ -e "$conf/environment" ] && [ -s "$data/PG_VERSION" ] && [ -z "$lost" ]; then continue; fi
     is_empty "$data" || continue
     echo "the cluster $name of PostgreSQL was being made: it is made once more"
     systemctl stop "postgresql@${name%/*}-${name#*/}" || true
@@ -184,6 +196,11 @@ pub fn install_script(install: &Install) -> String {
     let quoted = |name: &String| quote::sh(name);
     let names: Vec<String> = install.packages.iter().map(quoted).collect();
     let names = names.join(" ");
+    // What has to make way is named in the plan.
+    let remove = match install.packages.iter().any(|name| name.ends_with('-')) {
+        true => "",
+        false => "--no-remove ",
+    };
     let settings = begin_with_settings(install);
     let cluster = match install.packages.contains(releases::POSTGRES) {
         true => format!("{CLUSTER}await_postgresql\n"),
@@ -193,7 +210,7 @@ pub fn install_script(install: &Install) -> String {
         r#"{means}{START_UNWAITED}settle
 finish
 patiently apt update
-{settings}apt -o Dpkg::Options::=--force-unsafe-io install {names} || {{
+{settings}apt {remove}-o Dpkg::Options::=--force-unsafe-io install {names} || {{
   status=$?
   # Where nothing was begun, as after a download that failed, nothing is left to finish either.
   is_unfinished || end_unsynced
@@ -269,6 +286,79 @@ mod tests {
         let calls = std::fs::read_to_string(place("calls")).unwrap_or_default();
         assert!(!place("policy-rc.d.part").exists());
         (ended.expect("sh").code(), calls.trim_end().to_owned())
+    }
+
+    /// What is left below `/etc/postgresql` and `/var/lib/postgresql` when an installation that was cut is settled.
+    /// Files end with a word; the folders and files of `before` are older than the installation.
+    fn settled(before: &[&str], since: &[&str]) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().display().to_string();
+        let make = |places: &[&str]| {
+            for place in places {
+                let (path, content) = place.split_once(' ').unwrap_or((place, ""));
+                let path = folder.path().join(path);
+                std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                let content = content.replace("ROOT", &root);
+                std::fs::write(path, content).expect("a file");
+            }
+        };
+        make(before);
+        let script = format!(
+            "set -eu\nsystemctl() {{ :; }}\nlost=\nunsynced={root}/unsynced\n{UNSYNCED_WRITES}"
+        );
+        let script = script.replace("/etc/postgresql", &format!("{root}/etc/postgresql"));
+        let script = script.replace("/var/lib/postgresql", &format!("{root}/var/lib/postgresql"));
+        let run = |script: &str| {
+            let ended = Command::new("sh").args(["-c", script]).output();
+            let ended = ended.expect("sh");
+            assert!(ended.status.success(), "{ended:?}");
+            String::from_utf8(ended.stdout).expect("text")
+        };
+        run(&format!(
+            "find {root} -exec touch -d '1 hour ago' {{}} +; touch -d '1 minute ago' {root}/unsynced"
+        ));
+        make(since);
+        run(&format!("{script}clear_half_made"));
+        let left = run(&format!("cd {root}; find etc var -type f | sort"));
+        left.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn only_a_cluster_that_was_being_made_is_taken_away() {
+        // What the package was making, at two moments.
+        let begun = ["var/lib/postgresql/17/main/base/1/1259 x"];
+        assert!(settled(&[], &begun).is_empty());
+        let before_its_last_file = [
+            "etc/postgresql/17/main/postgresql.conf data_directory = 'ROOT/var/lib/postgresql/17/main'",
+            "var/lib/postgresql/17/main/PG_VERSION 17",
+            "var/lib/postgresql/17/main/base/1/1259 x",
+        ];
+        assert!(settled(&[], &before_its_last_file).is_empty());
+        // What is somebody's, however new it is.
+        for (before, since) in [
+            (
+                vec![],
+                vec!["var/lib/postgresql/17/wal_archive/000000010000000000000001 x"],
+            ),
+            (vec![], vec!["var/lib/postgresql/backups/2026/main.dump x"]),
+            (vec![], vec!["var/lib/postgresql/17/main/notes.txt x"]),
+            (vec![], vec!["var/lib/postgresql/17/main/base/5/16384 x"]),
+            (
+                vec![],
+                vec!["etc/postgresql/15/main/postgresql.conf data_directory = '/srv/postgresql'"],
+            ),
+            (
+                vec!["etc/postgresql/15/main/postgresql.conf port = 5432"],
+                vec!["var/lib/postgresql/15/main/postmaster.opts x"],
+            ),
+        ] {
+            let left = settled(&before, &since);
+            assert_eq!(
+                left.len(),
+                before.len() + since.len(),
+                "{before:?} {since:?}"
+            );
+        }
     }
 
     #[test]

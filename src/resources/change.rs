@@ -36,7 +36,15 @@ pub enum Action {
     /// A script for root's `sh`; it ends with a status other than 0 when it failed.
     Script(Script),
     /// An image to pull.
-    Pull(String),
+    Pull(Pull),
+}
+
+/// An image, and whose login to its registry is used, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    pub image: String,
+    /// The home folder of the box's user, where Docker's client keeps logins.
+    pub home: String,
 }
 
 /// Packages, and what is to be so while they are installed.

@@ -7,7 +7,7 @@ use crate::quote;
 use crate::workshop::Workshop;
 
 /// How many seconds a server may take until it listens: on a box that boots it has to wait for its turn.
-const BEGINNING: u64 = 15;
+pub const BEGINNING: u64 = 15;
 /// How many seconds may lie between two answers to questions that were asked at once.
 const BESIDE: u64 = 2;
 

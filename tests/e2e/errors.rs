@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use dwenv::target::sandbox::Suite;
 
+use crate::cutter::Cutter;
 use crate::workbox::{Workbox, assert_untouched};
 
 #[test]
@@ -163,8 +164,41 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
         .says("Add vagrant to the group docker");
     it.doctor().ready();
 
-    // A box that cannot be looked at afterwards hides no change that failed.
+    // A laptop that is asleep closes nothing, and gives no sign: its run is waited for all the same.
     it.run("sudo gpasswd -d vagrant docker");
+    it.run(
+        "printf '#!/bin/sh\nuntil [ -e /run/go ]; do sleep 0.1; done\nexec /usr/sbin/usermod \"$@\"\n' | \
+         sudo install -m 755 /dev/stdin /usr/local/sbin/usermod",
+    );
+    let cutter = Cutter::before((it.address(), 22).into());
+    let target = format!("ssh://vagrant@127.0.0.1:{}", cutter.port);
+    let identity = it.machine().identity.display().to_string();
+    let link = ["--target", &target, "--identity", &identity];
+    let mut asleep = it.start(&[&["provision", "--yes"], &link[..]].concat());
+    asleep.await_said("Add vagrant to the group docker");
+    cutter.hold();
+    asleep.kill();
+    it.run("sudo sh -c 'touch -d \"2 minutes ago\" /run/dwenv/*/follow'");
+    let mut next = it.start(&brief);
+    next.await_said("An earlier run is still at work on this box, without its laptop");
+    next.await_said("The other run: Add vagrant to the group docker");
+    it.run("sudo touch /run/go");
+    next.wait().exit(0).says("Nothing to do");
+    drop(cutter);
+
+    // When it is told that a run was stopped at once, nothing of it is at work any more.
+    it.run("sudo gpasswd -d vagrant docker");
+    it.run(
+        "printf '#!/bin/sh\ntrap : TERM\ntouch /run/lingers\nsleep 60\nsleep 2\nrm /run/lingers\n' | \
+         sudo install -m 755 /dev/stdin /usr/local/sbin/usermod",
+    );
+    let mut stopped = it.start(&["provision", "--yes", "--target", "sandbox"]);
+    it.await_in_box("[ -e /run/lingers ]");
+    stopped.interrupt_twice();
+    stopped.wait().exit(5);
+    it.run("[ ! -e /run/lingers ]");
+
+    // A box that cannot be looked at afterwards hides no change that failed.
     it.run(
         "printf '#!/bin/sh\nmv /home/vagrant/.ssh /home/vagrant/away\necho no more users >&2\nexit 1\n' | \
          sudo install -m 755 /dev/stdin /usr/local/sbin/usermod",

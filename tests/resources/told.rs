@@ -94,7 +94,7 @@ fn provision_plans(case: &Case, plans: &Plans) -> String {
                     text += &indented(&format!("   {path} | "), content);
                 }
             }
-            Action::Pull(images) => writeln!(text, "   pull {images:?}").unwrap(),
+            Action::Pull(pull) => writeln!(text, "   {pull:?}").unwrap(),
             Action::Script(script) => {
                 text += &indented("   | ", &without_lengths(&shortened(case, &script.sh)));
             }
@@ -126,7 +126,7 @@ fn shortened(case: &Case, script: &str) -> String {
     let mut text = cut(&script, "check() {\n", "\n}\n", "");
     text = cut(&text, "put() {\n", "\n}\n", "put() { … }\n");
     text = cut(&text, "unit=\nfor conf in", "exit 1; }\n", "(find $unit)\n");
-    cut(&text, "tries=100\n", "\ndone\n", "(wait for the port)\n")
+    cut(&text, "tries=150\n", "\ndone\n", "(wait for the port)\n")
 }
 
 fn cut(text: &str, from: &str, to: &str, instead: &str) -> String {

@@ -1,6 +1,6 @@
 //! How Docker's drifts are mended, and what is so afterwards.
 
-use super::super::change::{Action, Change, Install};
+use super::super::change::{Action, Change, Install, Pull};
 use super::super::files::{self, BoxFile};
 use super::super::packages::Packages;
 use super::super::system::Login;
@@ -113,7 +113,14 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
         // One at a time: the others are still missed when this one is there.
         Drift::ImagesMissing { first, .. } => Plan::Change(Change {
             title: format!("Pull {first}"),
-            action: Action::Pull(first.clone()),
+            action: Action::Pull(Pull {
+                image: first.clone(),
+                home: facts
+                    .get::<Login>()
+                    .as_ref()
+                    .as_ref()
+                    .map_or(String::new(), |login| login.home.clone()),
+            }),
             differences: Vec::new(),
             unattended: false,
         }),

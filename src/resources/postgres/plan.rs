@@ -124,7 +124,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
                 "{}systemctl enable postgresql\nsystemctl reset-failed \"$unit\" 2>/dev/null || true\n\
                  systemctl start postgresql \"$unit\" || {{ journalctl -u \"$unit\" -n 20 --no-pager; exit 1; }}\n\
                  # It ran before, and still has the port that it had then.\n\
-                 [ -S /run/postgresql/.s.PGSQL.{port} ] || systemctl restart \"$unit\"",
+                 [ -n \"$(ss -Hltn 'sport = :{port}')\" ] || systemctl restart \"$unit\"",
                 cluster_unit(port)
             ),
         )

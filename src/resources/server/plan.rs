@@ -6,7 +6,7 @@ use super::super::firewall::Closed;
 use super::super::packages::Packages;
 use super::super::ports::Listeners;
 use super::super::system::Login;
-use super::super::units::{Unit, Units};
+use super::super::units::{BEGINNING, Unit, Units};
 use super::Drift;
 use super::declared::{self, FileDrift};
 use super::facts::{Files, FoundFile, Http};
@@ -161,7 +161,7 @@ systemctl reset-failed {unit} 2>/dev/null || true
 {BESIDE_POSTGRES}mode=replace
 if beside_postgres {unit} {postgres}; then mode=ignore-dependencies; fi
 systemctl restart --job-mode="$mode" {unit}
-tries=100
+tries={tries}
 until [ -n "$(ss -Hltn 'sport = :{port}')" ]; do
   tries=$((tries - 1))
   if [ $tries -le 0 ]; then
@@ -172,6 +172,7 @@ until [ -n "$(ss -Hltn 'sport = :{port}')" ]; do
   sleep 0.1
 done
 "#,
+        tries = BEGINNING * 10,
         unit = quote::sh(&server.unit),
         port = server.port,
         postgres = workshop.postgres.port,
