@@ -200,6 +200,31 @@ async fn a_revoked_key_is_refused_even_where_it_is_known() {
     assert!(error.message.contains("revoked"), "{error}");
 }
 
+/// Who signs hosts' keys does not want an unknown one to be taken on trust.
+#[tokio::test]
+async fn a_host_with_an_authority_is_no_first_contact() {
+    let server = Sshd::start();
+    let authority = other_key(&server, "ed25519");
+    let mut endpoint = known_hosts(&server, &format!("@cert-authority * {authority}\n"));
+    if let HostKeyPolicy::KnownHosts { accept_new, .. } = &mut endpoint.host_key {
+        *accept_new = true;
+    }
+    let error = refusal(&endpoint).await;
+    assert_eq!(error.kind, ErrorKind::HostKey);
+    assert!(
+        cause(&error).contains("line 1 has a certificate authority for it"),
+        "{error}"
+    );
+    // Its own key, once it is on record, is what counts.
+    let own = format!(
+        "[127.0.0.1]:{} {}\n",
+        server.port,
+        server.host_key("ed25519")
+    );
+    let text = format!("@cert-authority * {authority}\n{own}");
+    logs_in(&known_hosts(&server, &text)).await;
+}
+
 #[tokio::test]
 async fn a_key_is_filed_under_the_alias_whatever_the_address() {
     let server = Sshd::start();

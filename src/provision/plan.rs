@@ -147,12 +147,15 @@ pub fn plan(context: Context, facts: &Facts) -> Plans {
 
 impl Plans {
     /// Adds a change. Packages go into the transaction that is already planned, if there is one: one run
-    /// of apt is faster than several, and none is needed before the first of them.
+    /// of apt is faster than several, and none is needed before the first of them. Where packages make way, that
+    /// is a step of its own.
     fn add(&mut self, added: Step) {
-        let transaction = self
-            .steps
-            .iter_mut()
-            .find(|step| matches!(step.change.action, Action::Install(_)));
+        let only_adds = |step: &Step| match &step.change.action {
+            Action::Install(install) => !install.removes(),
+            _ => false,
+        };
+        let transaction = self.steps.iter_mut().find(|step| only_adds(step));
+        let transaction = transaction.filter(|_| only_adds(&added));
         let Some(step) = transaction else {
             return self.steps.push(added);
         };

@@ -91,7 +91,10 @@ impl<'a> Teller<'a> {
                     format!("another run holds this box: {body}"),
                 )
                 .hint("Wait until it has ended, then run the same command again")
-                .hint("Or wait for it: `dwenv provision --wait-lock 10m`"));
+                .hint(match self.events.target() {
+                    Some(target) => format!("Or wait for it: `dwenv provision --target {target} --wait-lock 10m`"),
+                    None => "Or wait for it: `dwenv provision --wait-lock 10m`".to_owned(),
+                }));
             }
             said::NOT_STARTED => {
                 return Err(

@@ -197,9 +197,10 @@ pub fn install_script(install: &Install) -> String {
     let names: Vec<String> = install.packages.iter().map(quoted).collect();
     let names = names.join(" ");
     // What has to make way is named in the plan.
-    let remove = match install.packages.iter().any(|name| name.ends_with('-')) {
-        true => "",
-        false => "--no-remove ",
+    let remove = if install.removes() {
+        ""
+    } else {
+        "--no-remove "
     };
     let settings = begin_with_settings(install);
     let cluster = match install.packages.contains(releases::POSTGRES) {

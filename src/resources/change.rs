@@ -77,6 +77,12 @@ impl fmt::Debug for Script {
 }
 
 impl Install {
+    /// Whether packages make way: their names end with `-`.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        self.packages.iter().any(|name| name.ends_with('-'))
+    }
+
     #[must_use]
     pub fn title(&self) -> String {
         let names: Vec<&str> = self.packages.iter().map(String::as_str).collect();

@@ -13,8 +13,9 @@ use crate::workshop::{DockerSource, Workshop};
 pub struct DockerRepository;
 
 const SOURCES: &str = "/etc/apt/sources.list.d/docker.sources";
-/// What older instructions wrote; beside the other, apt refuses both.
-const OLD_LIST: &str = "/etc/apt/sources.list.d/docker.list";
+/// Where other instructions name the repository; beside the other, apt refuses all that it has.
+const OTHERS: &str =
+    "/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources";
 const KEY: &str = "/etc/apt/keyrings/docker.asc";
 
 const CHECKS: &[Check] = &[Check {
@@ -24,12 +25,23 @@ const CHECKS: &[Check] = &[Check {
     probe: Sources::PROBE,
 }];
 
+/// The key with which the repository is signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Key {
+    #[default]
+    Missing,
+    /// It is not the file whose fingerprint was verified when the repository was set up.
+    Changed,
+    Verified,
+}
+
 /// The repository's files in the box.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     text: Option<String>,
-    has_key: bool,
-    has_old_list: bool,
+    key: Key,
+    /// Other files that name the repository.
+    others: Vec<String>,
 }
 
 impl Sources {
@@ -42,8 +54,15 @@ impl Fact for Sources {
             return Vec::new();
         }
         let fragment = format!(
-            "[ ! -e {KEY} ] || echo key\n[ ! -e {OLD_LIST} ] || echo list\n\
-             [ ! -e {SOURCES} ] || {{ echo sources; cat {SOURCES}; }}"
+            r#"if [ -e {KEY} ]; then
+  sum=$(sha256sum <{KEY})
+  if grep -qsxF "{DIGEST}${{sum%% *}}" {SOURCES}; then echo "key verified"; else echo "key changed"; fi
+fi
+{other_files}
+others {entry} | sed 's/^/other /'
+[ ! -e {SOURCES} ] || {{ echo sources; grep -vF "{DIGEST}" {SOURCES}; }}"#,
+            other_files = other_files(),
+            entry = quote::sh(&entry(workshop)),
         );
         vec![Probe::new(Self::PROBE, Question::Login(fragment))]
     }
@@ -54,12 +73,36 @@ impl Fact for Sources {
             Some((head, sources)) => (head, Some(sources)),
             None => (text, None),
         };
+        let others = head.lines().filter_map(|line| line.strip_prefix("other "));
+        let mut lines = head.lines();
         Ok(Self {
             text: sources.map(|text| format!("{}\n", text.trim_end())),
-            has_key: head.lines().any(|line| line == "key"),
-            has_old_list: head.lines().any(|line| line == "list"),
+            key: lines
+                .find_map(|line| match line {
+                    "key verified" => Some(Key::Verified),
+                    "key changed" => Some(Key::Changed),
+                    _ => None,
+                })
+                .unwrap_or_default(),
+            others: others.map(str::to_owned).collect(),
         })
     }
+}
+
+/// Begins the line of [`SOURCES`] that has the digest of the key's file: what was verified once is known by it.
+const DIGEST: &str = "# SHA-256 of the key's file: ";
+
+/// Prints every other file in which a line for apt is like `$1`, a pattern for grep -E.
+fn other_files() -> String {
+    format!(
+        "others() {{ for file in {OTHERS}; do [ \"$file\" = {SOURCES} ] || ! grep -qsE \"$1\" \"$file\" || echo \"$file\"; done; }}"
+    )
+}
+
+/// A line that names the repository, in either form that apt has.
+fn entry(workshop: &Workshop) -> String {
+    let repository = workshop.docker.repository.replace('.', "[.]");
+    format!("^(deb|URIs:)[^#]*{repository}(/|[[:space:]]|$)")
 }
 
 /// The repository as apt reads it, for this release. The key is named, so that another one that is declared
@@ -97,7 +140,10 @@ impl Resource for DockerRepository {
         let found = observed!(facts, Sources);
         let os = observed!(facts, Os);
         let text = declared(context.workshop, &os);
-        if found.has_key && !found.has_old_list && found.text.as_ref() == Some(&text) {
+        if found.key == Key::Verified
+            && found.others.is_empty()
+            && found.text.as_ref() == Some(&text)
+        {
             State::AsDeclared(format!("{}/{}", context.workshop.docker.repository, os.id))
         } else {
             State::Drifted(Drift { found, os })
@@ -105,13 +151,17 @@ impl Resource for DockerRepository {
     }
 
     fn judge(&self, context: Context, _: &Facts, drift: &Drift) -> Judgement {
-        let summary = match (&drift.found.text, drift.found.has_key) {
+        let summary = match (&drift.found.text, drift.found.key) {
             (None, _) => format!("There is no {SOURCES}"),
-            (Some(_), false) => format!("The key is missing: {KEY}"),
-            (Some(_), true) if drift.found.has_old_list => {
-                format!("{OLD_LIST} names the repository a second time")
+            (Some(_), Key::Missing) => format!("The key is missing: {KEY}"),
+            (Some(_), Key::Changed) => format!("{KEY} is not the key that was verified"),
+            (Some(_), Key::Verified) if !drift.found.others.is_empty() => {
+                format!(
+                    "{} names the repository a second time",
+                    drift.found.others.join(", ")
+                )
             }
-            (Some(_), true) => format!("{SOURCES} differs from the declared one"),
+            (Some(_), Key::Verified) => format!("{SOURCES} differs from the declared one"),
         };
         Judgement {
             status: Status::Fail,
@@ -140,18 +190,33 @@ if [ "$found" != {fingerprint} ]; then
   echo "the key at {url} has the fingerprint" ${{found:-"of no key"}}", not {fingerprint}: it is not used" >&2
   exit 1
 fi
+sum=$(sha256sum <{KEY}.dwenv-new); echo "{DIGEST}${{sum%% *}}" >>"$new"
 chmod 0644 {KEY}.dwenv-new "$new"; sync {KEY}.dwenv-new "$new"
 mv -T {KEY}.dwenv-new {KEY}
 # Not beside the others: apt complains about what it does not read there.
-for old in {OLD_LIST} {SOURCES}; do
-  [ -e "$old" ] || continue
+[ ! -e {SOURCES} ] || keep {SOURCES} /var/backups
+{other_files}
+others {entry} | while read -r old; do
   keep "$old" /var/backups
+  case $old in
+    *.sources)
+      if [ "$(grep -c '^URIs:' "$old")" -gt 1 ]; then
+        echo "$old names Docker's repository beside others: take it out there, since apt takes it only once" >&2
+        exit 1
+      fi
+      rm -f "$old" ;;
+    *)
+      sed -E 's@'{entry}'@# &@' "$old" >"$old.dwenv-new"
+      chmod 0644 "$old.dwenv-new"; sync "$old.dwenv-new"
+      if grep -q '^deb' "$old.dwenv-new"; then mv -T "$old.dwenv-new" "$old"; else rm -f "$old.dwenv-new" "$old"; fi ;;
+  esac
 done
-rm -f {OLD_LIST}
 mv -T "$new" {SOURCES}
 "#,
             need_gpg = apt::need_script("gpg", "gpg"),
             url = quote::sh(&key),
+            other_files = other_files(),
+            entry = quote::sh(&entry(context.workshop)),
             fingerprint = docker.key_fingerprint,
         );
         let old = drift.found.text.clone().unwrap_or_default();
@@ -171,8 +236,8 @@ mv -T "$new" {SOURCES}
         facts.predict::<Sources>(|sources| {
             *sources = Sources {
                 text: Some(text),
-                has_key: true,
-                has_old_list: false,
+                key: Key::Verified,
+                others: Vec::new(),
             };
         });
     }

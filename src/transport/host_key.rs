@@ -26,11 +26,22 @@ struct Known {
     line: usize,
     key: PublicKey,
     revoked: bool,
+    /// It is no host's key: it signs those of hosts.
+    authority: bool,
     /// Recorded for this very address, not for the same host on another port.
     exact: bool,
 }
 
 impl Known {
+    fn is_a_hosts(&self) -> bool {
+        !self.revoked && !self.authority
+    }
+
+    /// Whether it signs the key of this very address.
+    fn vouches(&self) -> bool {
+        self.authority && !self.revoked && self.exact
+    }
+
     fn place(&self) -> String {
         format!("{} line {}", self.file.display(), self.line)
     }
@@ -71,6 +82,7 @@ impl Record {
                         line,
                         key,
                         revoked: false,
+                        authority: false,
                         exact: true,
                     });
                 }
@@ -87,7 +99,7 @@ impl Record {
                 "rsa-sha2-256" | "rsa-sha2-512" => "ssh-rsa",
                 kind => kind,
             };
-            let on_record = |known: &Known| !known.revoked && known.key.kind == kind;
+            let on_record = |known: &Known| known.is_a_hosts() && known.key.kind == kind;
             let general = match kind {
                 "ssh-ed25519" => 0,
                 "ssh-rsa" if algorithm == kind => 3,
@@ -125,7 +137,7 @@ impl Record {
             ))
             .hint("Do not connect: somebody who holds a stolen key answers there"));
         }
-        let mut trusted = self.known.iter().filter(|known| !known.revoked);
+        let mut trusted = self.known.iter().filter(|known| known.is_a_hosts());
         if trusted.clone().any(|known| known.key == *shown) {
             return Ok(());
         }
@@ -143,6 +155,9 @@ impl Record {
                 "{} knows this host on another port, by another key",
                 elsewhere.place()
             ));
+        }
+        if let Some(authority) = self.known.iter().find(|known| known.vouches()) {
+            return Err(vouched_for(endpoint, shown, authority));
         }
         first_contact(endpoint, shown, events)
     }
@@ -192,6 +207,7 @@ fn read_known_hosts(
                     blob: entry.key,
                 },
                 revoked: entry.revoked,
+                authority: entry.authority,
                 exact,
             });
         }
@@ -293,6 +309,20 @@ fn unknown(endpoint: &Endpoint, shown: &PublicKey, files: &[PathBuf]) -> Error {
         endpoint.port,
         quote::typed(&format!("{}@{}", endpoint.user, endpoint.host))
     ))
+}
+
+/// Who has an authority for a host's key does not want another one to be taken on trust.
+fn vouched_for(endpoint: &Endpoint, shown: &PublicKey, authority: &Known) -> Error {
+    Error::new(
+        ErrorKind::HostKey,
+        format!("The host key of {} cannot be verified", endpoint.place()),
+    )
+    .because(format!(
+        "{} has a certificate authority for it, and dwenv reads no host certificates: it shows {}",
+        authority.place(),
+        fingerprint(shown)
+    ))
+    .hint("Compare it with what the box itself says, then record it in known_hosts as a key of its own")
 }
 
 /// What OpenSSH has to be told beside the address, to come to the same machine and file its key so.

@@ -11,6 +11,8 @@ pub(super) struct Entry {
     pub(super) line: usize,
     hosts: Hosts,
     pub(super) revoked: bool,
+    /// The key is no host's: it signs those of hosts.
+    pub(super) authority: bool,
     /// Such as `ssh-ed25519`.
     pub(super) kind: String,
     pub(super) key: Vec<u8>,
@@ -53,11 +55,11 @@ fn entry(number: usize, line: &str) -> Result<Entry, &'static str> {
     let mut words = line.split_whitespace();
     let mut next = || words.next().ok_or("it has too few fields");
     let mut hosts = next()?;
-    let mut revoked = false;
+    let (mut revoked, mut authority) = (false, false);
     if let Some(marker) = hosts.strip_prefix('@') {
         match marker {
             "revoked" => revoked = true,
-            "cert-authority" => return Err("host certificates are not supported"),
+            "cert-authority" => authority = true,
             _ => return Err("its marker is unknown"),
         }
         hosts = next()?;
@@ -77,6 +79,7 @@ fn entry(number: usize, line: &str) -> Result<Entry, &'static str> {
         line: number,
         hosts: parse_hosts(hosts)?,
         revoked,
+        authority,
         kind,
         key,
     })
@@ -212,9 +215,7 @@ mod tests {
     #[test]
     fn markers() {
         assert!(only(&format!("@revoked * {ED25519}")).revoked);
-        let (entries, skipped) = parse(&format!("@cert-authority *.lab {ED25519}"));
-        assert_eq!(entries, []);
-        assert_eq!(skipped[0].reason, "host certificates are not supported");
+        assert!(only(&format!("@cert-authority *.lab {ED25519}")).authority);
     }
 
     #[test]

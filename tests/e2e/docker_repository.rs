@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use dwenv::target::sandbox::Suite;
+use serde_json::Value;
 
 use crate::support::{run, timed};
 use crate::venue::WebServer;
@@ -156,7 +157,7 @@ fn a_bare_box_gets_docker_from_dockers_repository() {
         "docker"
     );
     assert_eq!(
-        it.run("cat /etc/apt/sources.list.d/docker.sources"),
+        it.run("grep -v '^# SHA-256' /etc/apt/sources.list.d/docker.sources"),
         format!(
             "# Key {}\nTypes: deb\nURIs: {url}/debian\nSuites: trixie\nComponents: stable\nSigned-By: /etc/apt/keyrings/docker.asc",
             repository.fingerprint
@@ -185,16 +186,25 @@ fn a_bare_box_gets_docker_from_dockers_repository() {
     );
     it.provision().exit(0).says("Nothing to do");
 
-    // A key that is gone, and a list that came again, which together with the other stops all of apt.
-    it.run("sudo rm /etc/apt/keyrings/docker.asc");
-    it.doctor().fails("box.docker.repository");
-    it.provision().exit(0);
-    it.doctor().ready();
-    it.run("sudo cp /var/backups/docker.list.orig-* /etc/apt/sources.list.d/docker.list");
-    it.doctor().fails("box.docker.repository");
-    it.provision().exit(0);
-    it.doctor().ready();
-    it.run("sudo apt-get update -qq");
+    // A key that is gone or another one, and the repository named elsewhere, which together with ours stops all of apt.
+    let line = list.trim_end();
+    for fault in [
+        "rm /etc/apt/keyrings/docker.asc",
+        ": >/etc/apt/keyrings/docker.asc",
+        "cp /var/backups/docker.list.orig-* /etc/apt/sources.list.d/docker.list",
+        &format!("echo \"{line}\" >/etc/apt/sources.list.d/archive_uri-docker.list"),
+        &format!("echo \"{line}\" >>/etc/apt/sources.list"),
+    ] {
+        it.run(&format!("sudo sh -c '{fault}'"));
+        it.doctor().fails("box.docker.repository");
+        it.provision().exit(0);
+        it.doctor().ready();
+        it.run("sudo apt-get update -qq");
+    }
+    assert_eq!(
+        it.run("grep -c '^# deb.*stable' /etc/apt/sources.list"),
+        "1"
+    );
 }
 
 #[test]
@@ -212,6 +222,24 @@ fn the_distributions_docker_makes_way_in_a_step_that_is_shown() {
     let seen = it.dwenv(&["provision", "--plan", "--target", "sandbox"]);
     seen.exit(0).says("Replace docker.io, docker-cli,");
     seen.says("by Docker's own packages");
+    // The repository is not there yet, so apt knows nothing of it, and that is said.
+    let plan = it.dwenv(&[
+        "provision",
+        "--plan",
+        "--format",
+        "json",
+        "--target",
+        "sandbox",
+    ]);
+    let plan = plan.json();
+    let changes = plan["changes"].as_array().expect("changes");
+    let replaces = |change: &&Value| {
+        change["title"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("Replace"))
+    };
+    let replace = changes.iter().find(replaces).expect("the step");
+    assert!(replace["packages"]["unknown"].is_string(), "{replace}");
     assert_eq!(
         it.run("dpkg-query -W -f='${db:Status-Abbrev}' docker.io"),
         "ii"

@@ -5,7 +5,7 @@ use super::super::files::{self, BoxFile};
 use super::super::packages::Packages;
 use super::super::system::Login;
 use super::super::units::{Unit, Units};
-use super::super::{Context, Plan, apt, releases};
+use super::super::{Context, Plan, releases};
 use super::facts::{CONFIG, DockerApi, DockerGroup, Host, LAST_ERROR, VALIDATE};
 use super::images::as_listed;
 use super::{Drift, UNIT, networks};
@@ -41,10 +41,12 @@ pub fn plan(facts: &Facts, drift: &Drift) -> Plan {
     match drift {
         Drift::EngineMissing(packages) => Plan::install(packages.iter().copied()),
         Drift::ComposeMissing { package, .. } => Plan::install([*package]),
-        Drift::EngineConflicts(packages) => Plan::script(
-            format!("Replace {} by Docker's own packages", packages.join(", ")),
-            replace_script(packages),
-        ),
+        Drift::EngineConflicts(packages) => Plan::Change(Change {
+            title: format!("Replace {} by Docker's own packages", packages.join(", ")),
+            action: Action::Install(replacement(packages)),
+            differences: Vec::new(),
+            unattended: false,
+        }),
         Drift::EngineOfSnap => {
             Plan::leave("somebody installed Docker by snap, and its data with it")
         }
@@ -235,15 +237,15 @@ fn or_why(start: &str) -> String {
 }
 
 /// One transaction: a box is never without Docker because a download failed between the two.
-fn replace_script(conflicts: &[&str]) -> String {
+fn replacement(conflicts: &[&str]) -> Install {
     let wanted = releases::UPSTREAM_DOCKER
         .iter()
         .map(|name| (*name).to_owned());
     let removed = conflicts.iter().map(|name| format!("{name}-"));
-    apt::install_script(&Install {
+    Install {
         packages: wanted.chain(removed).collect(),
         settings: [].into(),
-    })
+    }
 }
 
 fn expect_daemon(facts: &Facts) {
