@@ -108,6 +108,10 @@ pub fn main() {
         std::fs::write(&file, page.markdown()).expect("the page can be written");
         println!("written: {}", file.display());
     }
+    if !page.holds() {
+        eprintln!("not every bound holds");
+        std::process::exit(1);
+    }
 }
 
 fn seat(machine: &Running) -> Seat {

@@ -127,6 +127,11 @@ impl Page {
         println!("\n{}", self.bounds_markdown());
     }
 
+    /// Whether every bound holds.
+    pub fn holds(&self) -> bool {
+        self.bounds.iter().all(|bound| bound.holds)
+    }
+
     fn bounds_markdown(&self) -> String {
         let mut text = String::from("| | at most | measured | |\n|---|---:|---:|---|\n");
         for bound in &self.bounds {

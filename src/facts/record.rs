@@ -94,6 +94,13 @@ impl Records {
         }
     }
 
+    /// Whether a question was not answered within its deadline.
+    #[must_use]
+    pub fn are_late(&self) -> bool {
+        let late = |record: &Record| record.status == RecordStatus::TimedOut;
+        self.records.values().any(late)
+    }
+
     #[must_use]
     pub fn get(&self, probe: &str) -> Option<&Record> {
         self.records.get(probe)

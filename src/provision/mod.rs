@@ -97,7 +97,7 @@ pub async fn run(
     let mut transport = target.connect().await?;
     let mut outcome = Outcome::new(context.target);
     let mut tried = Tried::default();
-    let (mut rounds, mut lost, mut broken_off) = (0, 0, false);
+    let (mut rounds, mut lost, mut broken_off, mut asked_again) = (0, 0, false, false);
     let (outcome, facts) = loop {
         let records = target.probe(transport.clone()).await;
         let mut plans = plan::plan(context, &Facts::new(records.clone()));
@@ -107,6 +107,13 @@ pub async fn run(
         plans.steps.retain(|step| !tried.failed(step));
         outcome.remaining = checks(&plans);
         if rounds == ROUNDS || !tried.are_news(&plans.steps) {
+            // What is not known is not done. A box that has just booted may have been too busy to tell.
+            if facts.records().are_late() && !std::mem::replace(&mut asked_again, true) {
+                wishes
+                    .events
+                    .note("The box did not answer everything in time; it is asked once more");
+                continue;
+            }
             outcome.applied = true;
             break (outcome, facts);
         }

@@ -183,7 +183,7 @@ impl Resource for DockerRepository {
 install -d -m 0755 /etc/apt/keyrings
 cat >"$new"
 trap 'rm -f "$new" {KEY}.dwenv-new' EXIT
-{need_gpg}/usr/lib/apt/apt-helper -o Acquire::Retries=5 -o Acquire::http::Timeout=30 download-file {url} {KEY}.dwenv-new
+{need_gpg}ran /usr/lib/apt/apt-helper -o Acquire::Retries=5 -o Acquire::http::Timeout=30 download-file {url} {KEY}.dwenv-new
 # apt would trust every key of the file: there may be one.
 found=$(gpg --batch --with-colons --show-keys {KEY}.dwenv-new | sed -n '/^pub/{{n;s/^fpr:*\([0-9A-F]*\):*$/\1/p}}')
 if [ "$found" != {fingerprint} ]; then

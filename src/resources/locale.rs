@@ -176,7 +176,7 @@ command -v locale-gen >/dev/null || {{
 known=$(LOCALE=$locale awk 'BEGIN {{ wanted = ENVIRON["LOCALE"]; sub(/\.utf8$/, ".UTF-8", wanted) }} $1 == wanted' /usr/share/i18n/SUPPORTED)
 if [ -n "$known" ]; then
   grep -qxF "$known" /etc/locale.gen || echo "$known" >>/etc/locale.gen
-  locale-gen
+  ran locale-gen
 else
   echo "there is no locale $locale: C.UTF-8 takes its place"
 {KEEP}  keep "$file" /var/backups

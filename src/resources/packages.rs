@@ -48,7 +48,8 @@ impl Fact for Packages {
         for line in records.text(Self::PROBE)?.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
-                [name, version, "ii" | "hi"] => {
+                // Whatever is wished: an apt that was cut wished some away that are still there.
+                [name, version, status] if status.len() == 2 && status.ends_with('i') => {
                     installed.insert(name.to_owned(), version.to_owned());
                 }
                 // Another state; a package that is only known by name has no version.
@@ -85,6 +86,16 @@ pub fn upstream_version(debian: &str) -> Option<semver::Version> {
 mod tests {
     use super::*;
     use semver::Version;
+
+    #[test]
+    fn what_was_to_be_removed_and_is_still_there_is_installed() {
+        let said = "docker.io 26.1.5 ri\ncontainerd 1.7.24 ii\nrunc 1.1.15 rc\ndocker-ce  un\npodman-docker 5.4 iHR\n";
+        let mut records = Records::default();
+        records.insert(Packages::PROBE, crate::facts::Record::done(said));
+        let found = Packages::observe(&records).expect("an answer");
+        let names: Vec<&str> = found.0.keys().map(String::as_str).collect();
+        assert_eq!(names, ["containerd", "docker.io"]);
+    }
 
     #[test]
     fn versions_as_debian_writes_them() {

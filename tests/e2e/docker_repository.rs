@@ -244,6 +244,13 @@ fn the_distributions_docker_makes_way_in_a_step_that_is_shown() {
         it.run("dpkg-query -W -f='${db:Status-Abbrev}' docker.io"),
         "ii"
     );
+    // The power goes in its middle.
+    let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
+    run.await_said("Replace docker.io, docker-cli,");
+    it.await_in_box("pgrep -x dpkg >/dev/null");
+    it.lab().cut_power();
+    run.kill();
+    it.start_machine();
     it.provision().exit(0).says("the box is as declared");
     it.doctor().ready();
     it.provision().exit(0).says("Nothing to do");

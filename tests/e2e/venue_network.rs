@@ -174,13 +174,18 @@ fn a_box_gets_out_by_the_venues_proxy_alone_and_forgets_it_at_home() {
         it.doctor().ready();
     }
 
-    // At home again: all of it goes, and nothing else does.
+    // At home again: all of it goes, and nothing else does. What somebody wrote into a file of dwenv's is kept.
+    let own = "/usr/local/share/ca-certificates/dwenv-venue.crt";
+    it.run(&format!(
+        "echo '# anna was here' | sudo tee -a {own} >/dev/null"
+    ));
     it.declare(&images);
     let seen = it.doctor();
     assert_eq!(seen.check("box.network.left").status, "warn");
     it.provision()
         .exit(0)
         .says("Take away what an earlier network needed")
+        .says("it is kept as /var/backups/dwenv-venue.crt.orig-")
         .says("the box is as declared");
     it.doctor().ready();
     it.provision().exit(0).says("Nothing to do");

@@ -92,7 +92,10 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             let file = quote::sh(&format!("{}/start.conf", cluster.folder()));
             Plan::script(
                 "Have PostgreSQL's cluster start with the box",
-                format!("echo auto >{file}\nsystemctl daemon-reload"),
+                format!(
+                    "echo auto >{file}.dwenv-new\nchmod 644 {file}.dwenv-new\nchown postgres:postgres {file}.dwenv-new\n\
+                     sync {file}.dwenv-new\nmv -T {file}.dwenv-new {file}\nsystemctl daemon-reload"
+                ),
             )
         }
         Drift::NoCluster => Plan::script(

@@ -72,6 +72,7 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
                 format!("Have apt install from {mirror}"),
                 mirror_script(mirror),
             )
+            .showing(vec![other_archives(&found.archives, mirror)])
         }
         Drift::DockerUntold(paths) => match host.as_ref() {
             Ok(host) => tell_docker(workshop, found, host, paths),
@@ -89,7 +90,8 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
 }
 
 /// Has programs trust the certificates that are there. It adds to the bundle that an earlier one left half made.
-const UPDATE_TRUST: &str = "rm -f /etc/ssl/certs/ca-certificates.crt.new\nupdate-ca-certificates\n";
+const UPDATE_TRUST: &str =
+    "rm -f /etc/ssl/certs/ca-certificates.crt.new\nran update-ca-certificates\n";
 
 /// What `--diff` shows of files that are not there yet. What is a secret is not shown, nor is what a file says
 /// now: that may be one.
@@ -173,6 +175,15 @@ fn tell_docker(workshop: &Workshop, found: &Found, host: &Host, paths: &[String]
         .showing(shown)
 }
 
+/// The addresses that the mirror takes the place of.
+fn other_archives(archives: &[String], mirror: &str) -> Difference {
+    let others = archives.iter().filter(|url| !url.starts_with(mirror));
+    Difference {
+        subject: "apt's sources".to_owned(),
+        text: others.map(|url| format!("-{url}\n+{mirror}/…\n")).collect(),
+    }
+}
+
 /// Puts the mirror in the place of the distribution's archives, wherever apt's sources name them. How a file
 /// was is kept, once.
 fn mirror_script(mirror: &str) -> String {
@@ -199,7 +210,7 @@ done
 /// Puts the files of apt's sources back as they were; one that somebody edited since is kept.
 fn restore_script() -> String {
     format!(
-        r#"{KEEP}for file in {sources}; do
+        r#"for file in {sources}; do
   orig={ORIGINALS}/${{file##*/}}
   [ -e "$orig" ] || continue
   sum=$(sha256sum <"$file") || sum=gone
@@ -238,14 +249,24 @@ fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
     let is_certificate = |path: &&String| path.ends_with(".crt") || path.ends_with(".pem");
     let mut script = String::new();
     let mut written = Vec::new();
-    let mut shown = Vec::new();
+    let public = paths
+        .iter()
+        .filter(|path| ![DAEMON, MIRRORS].contains(&path.as_str()));
+    let mut shown: Vec<Difference> = public
+        .filter(|path| !is_original(path) && !path.ends_with(".pem"))
+        .map(|path| Difference {
+            subject: path.clone(),
+            text: "(taken away)\n".to_owned(),
+        })
+        .collect();
     let plain: Vec<String> = paths
         .iter()
         .filter(|path| !is_docker(path) && !is_original(path) && !path.ends_with(".pem"))
         .map(|path| quote::sh(path))
         .collect();
-    if !plain.is_empty() {
-        script.push_str(&format!("rm -f {}\n", plain.join(" ")));
+    script.push_str(&away());
+    for path in plain {
+        script.push_str(&format!("away {path}\n"));
     }
     if paths.iter().any(|path| is_certificate(&path)) {
         script.push_str(UPDATE_TRUST);
@@ -295,13 +316,27 @@ fn take_away(found: &Found, host: &Host, paths: &[String]) -> Plan {
         title.push_str(", and start Docker again; its containers stop");
         // Last goes what tells the next run that this one came to its end.
         script.push_str(&format!(
-            "rm -f {UNIT}\n{}rm -f {MIRRORS} {DAEMON}\n",
+            "away {UNIT}\n{}rm -f {MIRRORS} {DAEMON}\n",
             restart()
         ));
     }
     Plan::script_reading(title, script, stdin)
         .with_secret(files::hold_secret(&written))
         .showing(shown)
+}
+
+/// Takes away one of dwenv's own files. What somebody edited is kept, unless it may hold a secret.
+fn away() -> String {
+    format!(
+        r#"{KEEP}away() {{
+  if [ "$(stat -c %a "$1" 2>/dev/null)" = 644 ]; then
+    sum=$(sha256sum <"$1")
+    grep -qsxF "${{sum%% *}} $1" {WRITTEN} || keep "$1" /var/backups
+  fi
+  rm -f "$1"
+}}
+"#
+    )
 }
 
 pub fn predict(workshop: &Workshop, facts: &Facts, drift: &Drift) {
