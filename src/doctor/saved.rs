@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::date;
 use crate::error::{Error, Result};
 use crate::facts::Records;
 use crate::resources::Context;
@@ -107,14 +106,10 @@ impl Saved {
         }
     }
 
-    /// What to know of a file that is not of this hour: by `now`, in seconds since 1970, the box may have changed.
+    /// Whether the box may have changed by `now`, in seconds since 1970: its facts are not of this hour.
     #[must_use]
-    pub fn age(&self, now: u64) -> Option<String> {
-        let taken = self.records.taken_at;
-        (now.saturating_sub(taken) >= OLD).then(|| {
-            let taken = date::minute(taken);
-            format!("Facts of {taken}; what changed since is not seen.")
-        })
+    pub fn is_old(&self, now: u64) -> bool {
+        now.saturating_sub(self.records.taken_at) >= OLD
     }
 
     /// What to know of a file that was saved with another declaration, or by another dwenv.

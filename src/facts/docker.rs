@@ -3,25 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerSummary, ImageSummary, SystemVersion};
-use bollard::{BollardRequest, ClientVersion, Docker, body_full};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::SendRequest;
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, Uri};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::pipeline::{self, Response};
 use super::record::Record;
-use super::services::{LONGEST_ANSWER, http_client, json_record, unanswered};
+use super::services::{json_record, unanswered};
 use crate::error::{Error, Result};
 use crate::transport::Transport;
 
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-/// Bollard's own limit on one request, in seconds; a pull of an image is many reads within one.
-const DOCKER_TIMEOUT: u64 = 600;
 /// How long the daemon may take to say which it is.
 const GREETING: Duration = Duration::from_secs(30);
 
@@ -47,63 +38,10 @@ pub struct Container {
     pub ports: Vec<u16>,
 }
 
-/// Docker's API, behind the box's socket.
-///
-/// # Errors
-/// When the login user may not use the socket, or nobody listens there.
-pub async fn connect_docker(transport: Arc<dyn Transport>) -> Result<Docker> {
-    let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
-    let greeting = async {
-        let mut sender = http_client(tunnel).await?;
-        let version = docker_version(&mut sender, body_full(Bytes::new())).await?;
-        Ok::<_, Error>((sender, version))
-    };
-    let greeted = tokio::time::timeout(GREETING, greeting).await;
-    let (sender, version) = greeted.unwrap_or_else(|_| Err(never_answered()))?;
-    let spoken = spoken_version(&version)
-        .ok_or_else(|| Error::failed("Docker does not say which API it speaks"))?;
-    let sender = Arc::new(tokio::sync::Mutex::new(sender));
-    let send = move |request: BollardRequest| {
-        let sender = sender.clone();
-        Box::pin(async move {
-            let (mut head, body) = request.into_parts();
-            // Over a socket there is no authority, only a path.
-            if let Some(path) = head.uri.path_and_query() {
-                head.uri = path.as_str().parse().unwrap_or(head.uri);
-            }
-            head.headers
-                .insert(HOST, HeaderValue::from_static("docker"));
-            let mut sender = sender.lock().await;
-            sender.ready().await?;
-            let response = sender.send_request(BollardRequest::from_parts(head, body));
-            response.await.map_err(bollard::errors::Error::from)
-        })
-    };
-    let address = Some("http://docker");
-    let docker = Docker::connect_with_custom_transport(send, address, DOCKER_TIMEOUT, &spoken);
-    docker.map_err(docker_error)
-}
-
 fn never_answered() -> Error {
     Error::failed("Docker took the connection and never answered")
         .because(format!("nothing came for {} s", GREETING.as_secs()))
         .hint("Start it again in the box: sudo systemctl restart docker")
-}
-
-async fn docker_version<B>(sender: &mut SendRequest<B>, nothing: B) -> Result<SystemVersion>
-where
-    B: hyper::body::Body + 'static,
-{
-    let mut request = Request::new(nothing);
-    *request.uri_mut() = Uri::from_static("/version");
-    request
-        .headers_mut()
-        .insert(HOST, HeaderValue::from_static("docker"));
-    let response = sender.send_request(request).await.map_err(strange)?;
-    let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), LONGEST_ANSWER);
-    let body = body.collect().await.map_err(strange)?.to_bytes().to_vec();
-    read(&Response { status, body })
 }
 
 /// What an answer says, where it is none of an error.
@@ -122,29 +60,6 @@ fn strange(cause: impl std::fmt::Display) -> Error {
     Error::failed("Docker's API did not answer as it should").because(cause)
 }
 
-/// The newest version of the API that both sides know.
-fn spoken_version(version: &SystemVersion) -> Option<ClientVersion> {
-    let (major, minor) = version.api_version.as_deref()?.split_once('.')?;
-    let theirs = ClientVersion {
-        major_version: major.parse().ok()?,
-        minor_version: minor.parse().ok()?,
-    };
-    let ours = *bollard::API_DEFAULT_VERSION;
-    Some(if theirs < ours { theirs } else { ours })
-}
-
-/// Says what Docker's API answered, for the reader.
-#[must_use]
-pub fn docker_error(error: bollard::errors::Error) -> Error {
-    match error {
-        bollard::errors::Error::DockerResponseServerError {
-            status_code,
-            message,
-        } => Error::failed(format!("Docker answered {status_code}")).because(message),
-        other => strange(other),
-    }
-}
-
 /// Version, containers, and `with_images` images, as [`Api`].
 pub async fn docker(transport: Arc<dyn Transport>, with_images: bool) -> Record {
     match ask(transport.as_ref(), with_images).await {
@@ -153,7 +68,7 @@ pub async fn docker(transport: Arc<dyn Transport>, with_images: bool) -> Record 
     }
 }
 
-/// Everything in one round trip. Paths without a version, as bollard uses them too, mean the daemon's own.
+/// Everything in one round trip. Paths without a version mean the daemon's own.
 async fn ask(transport: &dyn Transport, with_images: bool) -> Result<Api> {
     let tunnel = transport.open_unix(DOCKER_SOCKET).await?;
     let mut paths = vec!["/version", "/containers/json"];
@@ -170,32 +85,64 @@ async fn ask(transport: &dyn Transport, with_images: bool) -> Result<Api> {
     Ok(api(read(version)?, images, read(containers)?))
 }
 
-fn api(
-    version: SystemVersion,
-    images: Vec<ImageSummary>,
-    containers: Vec<ContainerSummary>,
-) -> Api {
-    let container = |summary: ContainerSummary| Container {
-        name: summary
+/// `GET /version`, as far as it matters. Docker leaves out what it does not know, and writes `null` for a list
+/// without anything.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Version {
+    version: String,
+    api_version: String,
+    #[serde(rename = "MinAPIVersion")]
+    min_api_version: String,
+}
+
+/// One of `GET /images/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Image {
+    repo_tags: Option<Vec<String>>,
+    repo_digests: Option<Vec<String>>,
+}
+
+/// One of `GET /containers/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Running {
+    names: Option<Vec<String>>,
+    ports: Option<Vec<Port>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Port {
+    public_port: Option<u16>,
+}
+
+fn api(version: Version, images: Vec<Image>, containers: Vec<Running>) -> Api {
+    let container = |running: Running| Container {
+        name: running
             .names
             .and_then(|names| names.into_iter().next())
             .unwrap_or_default()
             .trim_start_matches('/')
             .to_owned(),
-        ports: summary
+        ports: running
             .ports
             .unwrap_or_default()
             .iter()
             .filter_map(|port| port.public_port)
             .collect(),
     };
+    let references = |image: Image| [image.repo_tags, image.repo_digests];
     Api {
-        version: version.version.unwrap_or_default(),
-        api_version: version.api_version.unwrap_or_default(),
-        min_api_version: version.min_api_version.unwrap_or_default(),
+        version: version.version,
+        api_version: version.api_version,
+        min_api_version: version.min_api_version,
         images: images
             .into_iter()
-            .flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests))
+            .flat_map(references)
+            .flatten()
+            .flatten()
             .collect(),
         containers: containers.into_iter().map(container).collect(),
     }
@@ -214,7 +161,7 @@ mod tests {
     const VERSION: &str = r#"{"Version":"26.1.5","ApiVersion":"1.45","MinAPIVersion":"1.24"}"#;
     const CONTAINERS: &str =
         r#"[{"Names":["/web"],"Ports":[{"PublicPort":8080,"PrivatePort":80,"Type":"tcp"}]}]"#;
-    const IMAGES: &str = r#"[{"Id":"x","ParentId":"","RepoTags":["python:3-slim"],"RepoDigests":[],"Created":0,
+    const IMAGES: &str = r#"[{"Id":"x","ParentId":"","RepoTags":["python:3-slim"],"RepoDigests":null,"Created":0,
         "Size":0,"SharedSize":0,"Labels":{},"Containers":0}]"#;
 
     /// Answers each request by its path.

@@ -150,8 +150,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(asked(Here::Port(port)).await, Record::done("open"));
-        drop(listener);
-        assert_eq!(asked(Here::Port(port)).await, Record::done("closed"));
+        // Not the port from before: a program that another test starts at this moment may still hold it.
+        assert_eq!(asked(Here::Port(1)).await, Record::done("closed"));
     }
 
     #[tokio::test]

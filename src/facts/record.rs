@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, Unobserved};
+use super::{Observed, Unobserved, program};
 
 /// How asking one probe ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,11 +94,10 @@ impl Records {
         }
     }
 
-    /// Whether a question was not answered within its deadline.
+    /// Whether the box's time was over before all was answered there.
     #[must_use]
     pub fn are_late(&self) -> bool {
-        let late = |record: &Record| record.status == RecordStatus::TimedOut;
-        self.records.values().any(late)
+        self.get(program::OVERDUE).is_some()
     }
 
     #[must_use]

@@ -24,7 +24,7 @@ use crate::interrupt::Hold;
 use crate::transport::Transport;
 
 /// A step gives a sign each second: a box that says nothing for this long cannot be heard any more.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(30);
 /// So few bytes a second the link may take of a run's program and files before it counts as lost.
 const SLOWEST: u64 = 8 * 1024;
 /// How long a lost link is tried to be opened again.
@@ -62,7 +62,7 @@ impl Applied {
     pub fn first_failure<'a>(&'a self, steps: &'a [Step]) -> Option<(&'a Step, &'a Failure)> {
         let mut all = steps.iter().zip(&self.statuses);
         all.find_map(|(step, status)| match status {
-            ChangeStatus::Failed(failure) if step.is_essential => Some((step, failure)),
+            ChangeStatus::Failed(failure) if step.ends_the_run() => Some((step, failure)),
             _ => None,
         })
     }
@@ -71,7 +71,7 @@ impl Applied {
     #[must_use]
     pub fn broken_off(&self, steps: &[Step]) -> bool {
         let mut all = steps.iter().zip(&self.statuses);
-        all.any(|(step, status)| step.is_essential && *status != ChangeStatus::Done)
+        all.any(|(step, status)| step.ends_the_run() && *status != ChangeStatus::Done)
     }
 }
 
@@ -154,7 +154,8 @@ impl Followed<'_> {
         let mut noise = vec![0; 1024];
         // A new follower has heard of no wish yet.
         self.asked = 0;
-        let mut signs = tokio::time::interval_at(tokio::time::Instant::now() + SIGN, SIGN);
+        let mut last_word = tokio::time::Instant::now();
+        let mut signs = tokio::time::interval_at(last_word + SIGN, SIGN);
         loop {
             self.say_wishes(&mut exec.stdin).await;
             let silence = if attached.is_some() {
@@ -163,7 +164,7 @@ impl Followed<'_> {
                 arriving
             };
             let count = tokio::select! {
-                read = tokio::time::timeout(silence, exec.stdout.read(&mut buffer)) => match read {
+                read = tokio::time::timeout_at(last_word + silence, exec.stdout.read(&mut buffer)) => match read {
                     Ok(Ok(count @ 1..)) => count,
                     _ => break,
                 },
@@ -183,6 +184,8 @@ impl Followed<'_> {
                                 let _ = exec.stdin.shutdown().await;
                             }
                         }
+                        // The time in which a person thinks is no silence of the box.
+                        last_word = tokio::time::Instant::now();
                     }
                     continue;
                 }
@@ -192,10 +195,12 @@ impl Followed<'_> {
                     continue;
                 }
             };
+            last_word = tokio::time::Instant::now();
             for frame in parser.push(&buffer[..count]) {
                 if frame.id == program::READY {
                     self.sudo.accept(&tried);
                     tell(&mut exec.stdin, &program.stdin).await;
+                    last_word = tokio::time::Instant::now();
                     continue;
                 }
                 if frame.id == said::ATTACHED {

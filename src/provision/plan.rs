@@ -150,30 +150,22 @@ impl Plans {
     /// of apt is faster than several, and none is needed before the first of them. Where packages make way, that
     /// is a step of its own.
     fn add(&mut self, added: Step) {
-        let only_adds = |step: &Step| match &step.change.action {
-            Action::Install(install) => !install.removes(),
-            _ => false,
-        };
-        let transaction = self.steps.iter_mut().find(|step| only_adds(step));
-        let transaction = transaction.filter(|_| only_adds(&added));
-        let Some(step) = transaction else {
+        let Action::Install(install) = &added.change.action else {
             return self.steps.push(added);
         };
-        match (&mut step.change.action, added.change.action) {
-            (Action::Install(known), Action::Install(install)) => {
-                known.packages.extend(install.packages);
-                known.settings.extend(install.settings);
+        for step in &mut self.steps {
+            if let Action::Install(known) = &mut step.change.action
+                && !known.removes()
+                && !install.removes()
+            {
+                known.packages.extend(install.packages.iter().cloned());
+                known.settings.extend(install.settings.clone());
                 step.change.title = known.title();
                 step.checks.extend(added.checks);
                 step.is_essential |= added.is_essential;
+                return;
             }
-            (_, action) => self.steps.push(Step {
-                change: Change {
-                    action,
-                    ..added.change
-                },
-                ..added
-            }),
         }
+        self.steps.push(added);
     }
 }

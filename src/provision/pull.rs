@@ -67,8 +67,8 @@ except (OSError, ValueError, LookupError, http.client.HTTPException) as error:
 /// A registry that sends nothing for this many seconds is lost.
 const SILENCE: u32 = 120;
 
-/// Pulls an image with the login to its registry that the box's user has, whoever may reach the box meanwhile. Docker ends a pull whose client is gone, and keeps the layers
-/// that are whole: another one goes on with those.
+/// Pulls an image, with the login to its registry that the box's user has. Docker ends a pull whose client is gone, and
+/// keeps the layers that are whole: another pull goes on with those.
 #[must_use]
 pub fn script(Pull { image, home }: &Pull) -> String {
     format!(
@@ -148,6 +148,130 @@ impl Layers {
             self.told = self.told.max(had as f64 / all as f64);
         }
         (all > 0).then_some(self.told)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod script_tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use super::*;
+
+    const HEAD: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const THERE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    const ABSENT: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}";
+
+    fn chunks(lines: &[&str]) -> String {
+        let chunk = |line: &&str| format!("{:x}\r\n{line}\r\n\r\n", line.len() + 2);
+        let chunks: String = lines.iter().map(chunk).collect();
+        format!("{HEAD}{chunks}0\r\n\r\n")
+    }
+
+    /// What a pull from a daemon that answers this says, how it ends, and what the daemon was asked.
+    fn pulled(image: &str, answers: &[String]) -> (String, Option<i32>, Vec<String>) {
+        let home = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| home.path().join(name);
+        std::fs::create_dir(place(".docker")).expect("a folder");
+        let login = r#"{"auths": {"hub.example:5000": {"auth": "YW5uYTp3b3Jk"}}}"#;
+        std::fs::write(place(".docker/config.json"), login).expect("a login");
+        let socket = place("docker.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let answers = answers.to_vec();
+        let asked = std::thread::spawn(move || {
+            let answer = |answer: &String| {
+                let (mut stream, _) = listener.accept().expect("a request");
+                let (mut request, mut byte) = (Vec::new(), [0]);
+                while !request.ends_with(b"\r\n\r\n")
+                    && stream.read(&mut byte).expect("a byte") == 1
+                {
+                    request.push(byte[0]);
+                }
+                stream
+                    .write_all(answer.as_bytes())
+                    .expect("somebody who listens");
+                String::from_utf8(request).expect("text")
+            };
+            answers.iter().map(answer).collect::<Vec<_>>()
+        });
+        let pull = Pull {
+            image: image.to_owned(),
+            home: home.path().display().to_string(),
+        };
+        let script = script(&pull).replace("/var/run/docker.sock", &socket.display().to_string());
+        let ended = Command::new("sh")
+            .args(["-euc", &script])
+            .output()
+            .expect("sh");
+        let said = [ended.stdout, ended.stderr].concat();
+        let said = String::from_utf8(said).expect("text");
+        (said, ended.status.code(), asked.join().expect("no panic"))
+    }
+
+    #[test]
+    fn a_pull_ends_well_only_where_the_image_is_there() {
+        let words = [
+            r#"{"status":"Pulling from lab","id":"1"}"#,
+            r#"{"status":"Status: Downloaded"}"#,
+        ];
+        let (said, status, asked) = pulled(
+            "hub.example:5000/lab:1",
+            &[chunks(&words), THERE.to_owned()],
+        );
+        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(
+            Layers::default()
+                .hear_line(said.lines().next().unwrap())
+                .unwrap()
+                .0,
+            "Pulling from lab"
+        );
+        assert!(
+            asked[0].starts_with("POST /images/create?fromImage=hub.example%3A5000%2Flab%3A1 "),
+            "{asked:?}"
+        );
+        // The login of the box's user, as Docker wants it: base64 of a document.
+        let header = asked[0]
+            .lines()
+            .find_map(|line| line.strip_prefix("X-Registry-Auth: "));
+        let login = "eyJ1c2VybmFtZSI6ICJhbm5hIiwgInBhc3N3b3JkIjogIndvcmQiLCAic2VydmVyYWRkcmVzcyI6ICJodWIuZXhhbXBsZTo1MDAwIn0=";
+        assert_eq!(header, Some(login));
+
+        for (answers, why) in [
+            (
+                vec![chunks(&words), ABSENT.to_owned()],
+                "Docker ended the pull before its end",
+            ),
+            (
+                vec![chunks(&[r#"{"error":"manifest unknown"}"#])],
+                "manifest unknown",
+            ),
+            (
+                vec![chunks(&[r#"{"errorDetail":{"message":"denied"}}"#])],
+                "denied",
+            ),
+            (vec![format!("{HEAD}5\r\n{{\"st")], "IncompleteRead"),
+            (
+                vec![
+                    "HTTP/1.1 500 X\r\nContent-Length: 21\r\n\r\n{\"message\":\"no room\"}"
+                        .to_owned(),
+                ],
+                "no room",
+            ),
+        ] {
+            let (said, status, asked) = pulled("python:3-slim", &answers);
+            assert_eq!(status, Some(1), "{said}");
+            let line = said.lines().last().unwrap_or_default();
+            assert!(
+                line.starts_with("python:3-slim could not be pulled: "),
+                "{said}"
+            );
+            assert!(line.contains(why), "{said}");
+            // Nobody is logged in there.
+            assert!(!asked[0].contains("X-Registry-Auth"), "{asked:?}");
+        }
     }
 }
 

@@ -117,8 +117,9 @@ finish() { : >"$lock"; frame ended 0 ''; exit 0; }
 
 exec 8>>"$lock"
 if ! flock -n 8; then
-  # Another may take it over meanwhile.
-  holder() { { read -r whose; read -r holder; } <"$lock"; other=${run%/*}/$holder; }
+  # Another may take it over meanwhile; one that ends empties the file before it lets go.
+  whose=
+  holder() { { read -r who || return 0; read -r mark_of || mark_of=; } <"$lock"; whose=$who; other=${run%/*}/$mark_of; }
   holder
   # Where nobody has its folder's file locked, nobody follows it: it will end by itself. A laptop that is asleep or out
   # of reach seems to, and gives no sign.
@@ -126,13 +127,16 @@ if ! flock -n 8; then
     [ -e "$other/follow" ] || return 1
     flock -n "$other/follow" true || [ -n "$(find "$other/follow" ! -newermt '1 minute ago')" ]
   }
-  if abandoned; then frame abandoned 0 "$whose"; else frame held 0 "$whose"; fi
+  told=held
+  if abandoned; then told=abandoned; fi
+  frame "$told" 0 "$whose"
   waited=0
   until flock -w 1 8; do
     if [ -e "$run/stop" ]; then frame stopped 0 ''; exit 0; fi
     holder
     frame held-step 0 "$(cat "$other/current" 2>/dev/null)"
-    abandoned || waited=$((waited + 1))
+    if ! abandoned; then waited=$((waited + 1))
+    elif [ "$told" = held ]; then told=abandoned; frame abandoned 0 "$whose"; fi
     if [ "$waited" -ge "$patience" ]; then frame locked 0 "$whose"; exit 0; fi
   done
   frame waited 0 ''
@@ -242,7 +246,7 @@ pub struct Manner<'a> {
     pub patience: Duration,
 }
 
-/// The program for `steps`; it goes on as it is followed first.
+/// The program for `steps`: it starts the run and is its first follower.
 #[must_use]
 pub fn changing(steps: &[Step], manner: &Manner, mark: &str) -> Program {
     let mut program = format!(

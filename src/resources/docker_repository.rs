@@ -32,6 +32,7 @@ enum Key {
     Missing,
     /// It is not the file whose fingerprint was verified when the repository was set up.
     Changed,
+    // What was set up before digests were noted counts as verified: it was.
     Verified,
 }
 
@@ -56,7 +57,8 @@ impl Fact for Sources {
         let fragment = format!(
             r#"if [ -e {KEY} ]; then
   sum=$(sha256sum <{KEY})
-  if grep -qsxF "{DIGEST}${{sum%% *}}" {SOURCES}; then echo "key verified"; else echo "key changed"; fi
+  if grep -qsF "{DIGEST}" {SOURCES} && ! grep -qsxF "{DIGEST}${{sum%% *}}" {SOURCES}; then echo "key changed"
+  else echo "key verified"; fi
 fi
 {other_files}
 others {entry} | sed 's/^/other /'
@@ -69,9 +71,10 @@ others {entry} | sed 's/^/other /'
 
     fn observe(records: &Records) -> Observed<Self> {
         let text = records.text(Self::PROBE)?;
-        let (head, sources) = match text.split_once("sources\n") {
+        let text = format!("\n{text}\n");
+        let (head, sources) = match text.split_once("\nsources\n") {
             Some((head, sources)) => (head, Some(sources)),
-            None => (text, None),
+            None => (&text[..], None),
         };
         let others = head.lines().filter_map(|line| line.strip_prefix("other "));
         let mut lines = head.lines();
@@ -95,14 +98,19 @@ const DIGEST: &str = "# SHA-256 of the key's file: ";
 /// Prints every other file in which a line for apt is like `$1`, a pattern for grep -E.
 fn other_files() -> String {
     format!(
-        "others() {{ for file in {OTHERS}; do [ \"$file\" = {SOURCES} ] || ! grep -qsE \"$1\" \"$file\" || echo \"$file\"; done; }}"
+        r#"others() {{
+  for file in {OTHERS}; do
+    if [ "$file" = {SOURCES} ] || ! grep -qsE "$1" "$file" || grep -qi '^Enabled:[[:space:]]*no' "$file"; then continue; fi
+    echo "$file"
+  done
+}}"#
     )
 }
 
 /// A line that names the repository, in either form that apt has.
 fn entry(workshop: &Workshop) -> String {
     let repository = workshop.docker.repository.replace('.', "[.]");
-    format!("^(deb|URIs:)[^#]*{repository}(/|[[:space:]]|$)")
+    format!("^[[:space:]]*(deb|URIs:)[^#]*{repository}(/|[[:space:]]|$)")
 }
 
 /// The repository as apt reads it, for this release. The key is named, so that another one that is declared
@@ -157,7 +165,7 @@ impl Resource for DockerRepository {
             (Some(_), Key::Changed) => format!("{KEY} is not the key that was verified"),
             (Some(_), Key::Verified) if !drift.found.others.is_empty() => {
                 format!(
-                    "{} names the repository a second time",
+                    "The repository is named once more, in {}",
                     drift.found.others.join(", ")
                 )
             }
@@ -200,7 +208,7 @@ others {entry} | while read -r old; do
   keep "$old" /var/backups
   case $old in
     *.sources)
-      if [ "$(grep -c '^URIs:' "$old")" -gt 1 ]; then
+      if [ "$(sed -n 's/^URIs://p' "$old" | wc -w)" -gt 1 ]; then
         echo "$old names Docker's repository beside others: take it out there, since apt takes it only once" >&2
         exit 1
       fi
@@ -208,7 +216,7 @@ others {entry} | while read -r old; do
     *)
       sed -E 's@'{entry}'@# &@' "$old" >"$old.dwenv-new"
       chmod 0644 "$old.dwenv-new"; sync "$old.dwenv-new"
-      if grep -q '^deb' "$old.dwenv-new"; then mv -T "$old.dwenv-new" "$old"; else rm -f "$old.dwenv-new" "$old"; fi ;;
+      if grep -qE '^[[:space:]]*deb' "$old.dwenv-new"; then mv -T "$old.dwenv-new" "$old"; else rm -f "$old.dwenv-new" "$old"; fi ;;
   esac
 done
 mv -T "$new" {SOURCES}

@@ -322,7 +322,12 @@ fn vouched_for(endpoint: &Endpoint, shown: &PublicKey, authority: &Known) -> Err
         authority.place(),
         fingerprint(shown)
     ))
-    .hint("Compare it with what the box itself says, then record it in known_hosts as a key of its own")
+    .hint(format!(
+        "Compare it with what the box itself says (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record \
+         it as a key of its own: ssh-keyscan -p {} {} >>~/.ssh/known_hosts",
+        endpoint.port,
+        quote::typed(&endpoint.host)
+    ))
 }
 
 /// What OpenSSH has to be told beside the address, to come to the same machine and file its key so.

@@ -57,7 +57,8 @@ fn the_tutorials_containers_run_on_both_debians() {
     bookworm
         .up()
         .exit(0)
-        .says("Pull python:3-slim, postgres:17");
+        .says("Pull python:3-slim")
+        .says("Pull postgres:17");
     timed("Debian 12", || tutorial(&bookworm, "docker-compose"));
 }
 

@@ -247,7 +247,7 @@ fn the_distributions_docker_makes_way_in_a_step_that_is_shown() {
     // The power goes in its middle.
     let mut run = it.start(&["provision", "--yes", "--target", "sandbox"]);
     run.await_said("Replace docker.io, docker-cli,");
-    it.await_in_box("pgrep -x dpkg >/dev/null");
+    it.await_in_box("pgrep -f '^[^ ]*dpkg .*--unpack' >/dev/null");
     it.lab().cut_power();
     run.kill();
     it.start_machine();

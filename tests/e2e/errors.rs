@@ -151,7 +151,7 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
     it.dwenv(&brief)
         .exit(4)
         .says("another run holds this box: anna")
-        .says("dwenv provision --wait-lock 10m");
+        .says("dwenv provision --target sandbox --wait-lock 10m");
     // Nor does who has had enough of waiting.
     let mut stopped = it.start(&waiting);
     stopped.await_said("Another run holds this box");
@@ -176,9 +176,12 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
     let link = ["--target", &target, "--identity", &identity];
     let mut asleep = it.start(&[&["provision", "--yes"], &link[..]].concat());
     asleep.await_said("Add vagrant to the group docker");
+    let age = "sudo sh -c 'touch -d \"2 minutes ago\" /run/dwenv/*/follow'";
+    it.run(age);
+    it.await_in_box("sudo find /run/dwenv -name follow -newermt '1 minute ago' | grep -q .");
     cutter.hold();
     asleep.kill();
-    it.run("sudo sh -c 'touch -d \"2 minutes ago\" /run/dwenv/*/follow'");
+    it.run(age);
     let mut next = it.start(&brief);
     next.await_said("An earlier run is still at work on this box, without its laptop");
     next.await_said("The other run: Add vagrant to the group docker");
@@ -189,7 +192,8 @@ fn whoever_asks_for_it_waits_for_the_box_as_long_as_that_takes() {
     // When it is told that a run was stopped at once, nothing of it is at work any more.
     it.run("sudo gpasswd -d vagrant docker");
     it.run(
-        "printf '#!/bin/sh\ntrap : TERM\ntouch /run/lingers\nsleep 60\nsleep 2\nrm /run/lingers\n' | \
+        "printf '#!/bin/sh\nend=; trap \"end=1\" TERM\ntouch /run/lingers\nuntil [ $end ]; do sleep 0.1; done\n\
+         for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; done\nrm /run/lingers\n' | \
          sudo install -m 755 /dev/stdin /usr/local/sbin/usermod",
     );
     let mut stopped = it.start(&["provision", "--yes", "--target", "sandbox"]);

@@ -55,8 +55,8 @@ fn images_are_pulled_and_a_missing_one_is_told_in_the_registrys_words() {
     let pulled = it.dwenv(&["provision", "--yes", "--format", "ndjson"]);
     pulled
         .exit(0)
-        .says(&format!("Pull {place}/dw-hello:1"))
-        .says(&format!("Pull {place}/dw-hello"));
+        .says(&format!("\"Pull {place}/dw-hello:1\""))
+        .says(&format!("\"Pull {place}/dw-hello\""));
     assert_told_as_it_came(&pulled.out, &format!("{place}/dw-hello:1: "));
     it.doctor().ready();
     it.provision().exit(0).says("Nothing to do");

@@ -265,6 +265,18 @@ fn a_room_has_a_line_for_each_box_that_tells_what_happens_now() {
 }
 
 #[test]
+fn a_room_in_a_file_has_a_line_every_two_seconds() {
+    let (mut board, sink) = board(Mode::Plain, Verbosity::Normal);
+    a_room(&mut board);
+    pass_time(&mut board, 2000, 6001);
+    assert_snapshot!(sink.take(), @r"
+    0 of 2 boxes done, 2 at work (2 s): Install docker-buildx, docker-cli, dock… (1), Waiting for the others (1)
+    0 of 2 boxes done, 2 at work (4 s): Install docker-buildx, docker-cli, dock… (1), Waiting for the others (1)
+    0 of 2 boxes done, 2 at work (6 s): Install docker-buildx, docker-cli, dock… (1), Waiting for the others (1)
+    ");
+}
+
+#[test]
 fn a_step_that_fails_in_a_room_is_one_line_until_the_result() {
     let (mut board, sink) = board(Mode::Plain, Verbosity::Normal);
     a_room(&mut board);

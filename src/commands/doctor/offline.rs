@@ -20,24 +20,48 @@ pub fn run(
 ) -> Result<ExitCode> {
     let names = names(&options.from);
     let files = options.from.iter().zip(&names);
-    let reports: Vec<Report> = files
+    let judged: Vec<(Report, Option<u64>)> = files
         .map(|(file, name)| judged(environment, workshop, file, name, options))
         .collect::<Result<_>>()?;
+    let (mut reports, old): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+    tell_age(&mut reports, &old);
     environment.tell(|output| output.people(&reports))?;
     write_files(environment, options, &reports, None)?;
     Ok(ExitCode::worst(reports.iter().map(Report::exit_code)))
 }
 
+/// Says of the oldest facts that are not of this hour when they were taken, each in seconds since 1970.
+fn tell_age(reports: &mut [Report], old: &[Option<u64>]) {
+    let count = old.iter().flatten().count();
+    let dated = reports
+        .iter_mut()
+        .zip(old)
+        .filter_map(|(report, taken)| Some((report, (*taken)?)));
+    let Some((report, taken)) = dated.min_by_key(|(_, taken)| *taken) else {
+        return;
+    };
+    let among = match count {
+        1 => String::new(),
+        count => format!(", the oldest of {count} that are not of this hour"),
+    };
+    let taken = date::minute(taken);
+    let note = format!("Facts of {taken}{among}; what changed since is not seen.");
+    report.notes.push(note);
+}
+
+/// A file's report, and when its facts were taken, where they are not of this hour.
 fn judged(
     environment: &Environment,
     workshop: &Workshop,
     file: &Path,
     name: &str,
     options: &cli::Doctor,
-) -> Result<Report> {
+) -> Result<(Report, Option<u64>)> {
     let saved = match Saved::read(&environment.folder.join(file)) {
         // One wrong file of forty hides none of the others.
-        Err(error) if options.from.len() > 1 && !options.share => return Ok(unknown(name, &error)),
+        Err(error) if options.from.len() > 1 && !options.share => {
+            return Ok((unknown(name, &error), None));
+        }
         saved => saved?,
     };
     let context = saved.context(workshop);
@@ -47,9 +71,9 @@ fn judged(
     if options.from.len() > 1 {
         name.clone_into(&mut report.target);
     }
-    let mut report = shared(report, context, options);
-    report.notes.extend(saved.age(date::seconds_since_1970()));
-    Ok(report)
+    let taken = saved.records.taken_at;
+    let is_old = saved.is_old(date::seconds_since_1970());
+    Ok((shared(report, context, options), is_old.then_some(taken)))
 }
 
 /// What each file is called in a table: every attendee's box has the same name, and their files have not. Those that

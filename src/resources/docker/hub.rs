@@ -33,11 +33,18 @@ const TOKEN: &str = "https://auth.docker.io/token?service=registry.docker.io&sco
 const MANIFEST: &str = "https://registry-1.docker.io/v2/ratelimitpreview/test/manifests/latest";
 
 /// Python is in every box of the workshop; curl is not.
-const ASK: &str = r#"import json, sys, urllib.error, urllib.request as web
+const ASK: &str = r#"import json, os, sys, urllib.error, urllib.request as web
+def login():
+    try:
+        with open(os.path.expanduser("~/.docker/config.json")) as file:
+            auth = json.load(file)["auths"]["https://index.docker.io/v1/"]["auth"]
+    except (OSError, ValueError, LookupError, TypeError):
+        auth = None
+    return {"Authorization": "Basic " + auth} if auth else {}
 def ask(url, **how):
     return web.urlopen(web.Request(url, **how), timeout=3)
 try:
-    token = json.load(ask(sys.argv[1]))["token"]
+    token = json.load(ask(sys.argv[1], headers=login()))["token"]
     try:
         answer = ask(sys.argv[2], method="HEAD", headers={"Authorization": "Bearer " + token})
     except urllib.error.HTTPError as error:
@@ -144,18 +151,49 @@ mod tests {
     }
 
     fn asked(address: &str) -> Hub {
+        asked_by(address, "/nonexistent")
+    }
+
+    /// By somebody with this home folder.
+    fn asked_by(address: &str, home: &str) -> Hub {
         let script = fragment(
             &["no-such-image:at-all".to_owned()],
             &format!("{address}/token"),
             &format!("{address}/manifest"),
         );
-        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let output = Command::new("sh")
+            .env("HOME", home)
+            .args(["-c", &script])
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     const TOKEN_ANSWER: &str =
         "HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{\"token\":\"ab\"}";
+
+    #[test]
+    fn whoever_is_logged_in_is_asked_for_as_that() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".docker")).unwrap();
+        let login = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YW5uYTp3b3Jk"}}}"#;
+        std::fs::write(home.path().join(".docker/config.json"), login).unwrap();
+        let (address, heard) = registry(&[
+            TOKEN_ANSWER,
+            "HTTP/1.1 200 OK\r\nratelimit-remaining: 190;w=21600\r\nConnection: close\r\n\r\n",
+        ]);
+        asked_by(&address, &home.path().display().to_string());
+        let heard = heard.join().unwrap();
+        assert!(
+            heard[0].contains("Authorization: Basic YW5uYTp3b3Jk\r\n"),
+            "{heard:?}"
+        );
+        assert!(
+            heard[1].contains("Authorization: Bearer ab\r\n"),
+            "{heard:?}"
+        );
+    }
 
     #[test]
     fn what_is_left_is_read_from_the_head_of_an_answer_that_costs_no_pull() {
