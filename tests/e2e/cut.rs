@@ -145,6 +145,24 @@ fn a_run_that_is_cut_or_killed_at_any_step_makes_the_same_box() {
     assert_eq!(it.run(STATE), uncut, "given up");
 }
 
+/// Nothing comes and nothing is closed: the silence tells that the link is lost. The run's end is heard all the same,
+/// though another run has begun there since.
+#[test]
+fn a_laptop_that_heard_nothing_for_a_while_hears_the_end() {
+    let it = Workbox::provisioned(Suite::Trixie);
+    let link = Link::to(&it);
+    it.run(RESET);
+    let mut run = it.start(&link.provision());
+    run.await_said(STEPS[2]);
+    link.cutter.hold();
+    it.await_in_box("[ -z \"$(sudo cat /run/dwenv.lock)\" ]");
+    it.run("sudo gpasswd -d vagrant docker");
+    it.provision().exit(0).says("1 change made");
+    run.await_said("The link to the box is lost");
+    link.cutter.release();
+    run.wait().exit(0).says("6 changes made");
+}
+
 /// The steps of which a stream of events tells this, in its order.
 fn told(events: &str, event: &str) -> Vec<String> {
     let events = events.lines().map(|line| -> Value {
