@@ -114,8 +114,10 @@ pub struct Global {
     pub sudo_password_file: Option<PathBuf>,
 
     /// Give up on a box that has not let us in after this long, such as `30s` or `2m`
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", global = true)]
-    pub timeout: Duration,
+    ///
+    /// Default: `ConnectTimeout` in `~/.ssh/config`, else 10s.
+    #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
+    pub timeout: Option<Duration>,
 
     /// How results are told; junit and markdown are for `doctor` only
     #[arg(long, value_enum, default_value_t, global = true)]

@@ -13,7 +13,7 @@ use dwenv::target::vagrant::said::{self, State};
 use dwenv::target::{
     Choice, Here, Person, Purpose, Reach, Target, choose, last_used, remember, ssh,
 };
-use dwenv::transport::endpoint::{Endpoint, HostKeyPolicy};
+use dwenv::transport::endpoint::{Agent, Endpoint, HostKeyPolicy};
 use dwenv::workshop::NamedTarget;
 
 #[test]
@@ -236,7 +236,7 @@ fn an_ssh_address_takes_the_usual_keys_and_the_known_hosts() {
     );
     let keys = ["id_ed25519", "id_rsa"].map(|name| home.path().join(".ssh").join(name));
     assert_eq!(endpoint.identities, keys);
-    assert!(endpoint.use_agent);
+    assert_eq!(endpoint.agent, Agent::All);
     assert_eq!(endpoint.timeout, Duration::from_secs(10));
     let HostKeyPolicy::KnownHosts {
         files, accept_new, ..
@@ -278,8 +278,8 @@ fn a_name_is_declared_or_an_alias_and_the_declaration_goes_first() {
     );
     assert_eq!(lab1.identities, [home.path().join(".ssh/lab")]);
     assert_eq!(
-        (lab1.use_agent, lab1.timeout),
-        (false, Duration::from_secs(3))
+        (lab1.agent, lab1.timeout),
+        (Agent::OfFiles, Duration::from_secs(3))
     );
     let HostKeyPolicy::KnownHosts {
         files, accept_new, ..

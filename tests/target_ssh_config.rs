@@ -117,6 +117,14 @@ fn another_way_to_log_in_is_remembered_by_its_name_and_place() {
     // Where only ssh could say whether it applies, it is no reason to refuse the host.
     let unclear = "Match exec \"test\"\n CertificateFile ~/.ssh/id-cert.pub\n";
     assert!(resolve(unclear, "a").unwrap().unused.is_empty());
+    // Agents of password managers are given in such a block; it has nothing to do with which machine that is.
+    let unclear = "Match host * exec \"test\"\n IdentityAgent ~/agent.sock\n IdentitiesOnly yes\n";
+    let other_box = resolve(unclear, "box").unwrap();
+    assert_eq!(
+        other_box.unused,
+        ["`IdentityAgent` (config:2)", "`IdentitiesOnly` (config:3)"]
+    );
+    assert!(!other_box.identities_only);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use dwenv::events::Events;
 use dwenv::target::{self, Provider, Reach, Target, Vagrant};
-use dwenv::transport::endpoint::HostKeyPolicy;
+use dwenv::transport::endpoint::{Agent, HostKeyPolicy};
 
 /// A `vagrant` that answers for one VirtualBox machine and counts how often it is asked.
 fn fake_vagrant(dir: &Path) -> Vagrant {
@@ -65,7 +65,7 @@ async fn a_virtualbox_machine_is_asked_for_once_until_it_changes() {
     let first = located().await;
     assert_eq!(first.endpoint.host, "127.0.0.1");
     assert_eq!(first.endpoint.port, 2222);
-    assert!(!first.endpoint.use_agent);
+    assert_eq!(first.endpoint.agent, Agent::OfFiles);
     assert_eq!(
         first.reach,
         [

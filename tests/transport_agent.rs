@@ -15,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use dwenv::events::Events;
+use dwenv::transport::endpoint::Agent as AgentUse;
 use dwenv::transport::session::{NoPassphrase, connect};
 use session::{open, within};
 use sshd::{Setup, Sshd};
@@ -50,6 +51,20 @@ fn add(key: &Path) {
     );
 }
 
+/// Gives the agent a key that is encrypted in its file.
+fn add_opened(key: &Path, passphrase: &str) {
+    let opened = key.with_extension("opened");
+    std::fs::copy(key, &opened).expect("a copy");
+    let ended = Command::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "", "-P", passphrase, "-f"])
+        .arg(&opened)
+        .output()
+        .expect("ssh-keygen");
+    assert!(ended.status.success(), "{ended:?}");
+    add(&opened);
+    std::fs::remove_file(&opened).expect("a file");
+}
+
 #[tokio::test]
 async fn every_key_of_the_agent_is_tried_once_and_after_the_files() {
     let server = Setup::default()
@@ -62,7 +77,7 @@ async fn every_key_of_the_agent_is_tried_once_and_after_the_files() {
 
     let refused = server.stranger("ed25519", "");
     let mut endpoint = server.endpoint_with(vec![refused.clone()]);
-    endpoint.use_agent = true;
+    endpoint.agent = AgentUse::All;
     let without = connect(&endpoint, &Events::nowhere(), Arc::new(NoPassphrase)).await;
     let error = without.err().expect("a refusal");
     assert!(
@@ -91,7 +106,7 @@ async fn every_key_of_the_agent_is_tried_once_and_after_the_files() {
 
     let other = Sshd::start();
     let mut endpoint = other.endpoint_with(vec![]);
-    endpoint.use_agent = true;
+    endpoint.agent = AgentUse::All;
     let refused = connect(&endpoint, &Events::nowhere(), Arc::new(NoPassphrase)).await;
     let error = refused.err().expect("a refusal");
     let cause = error.cause.as_deref().unwrap();
@@ -101,5 +116,31 @@ async fn every_key_of_the_agent_is_tried_once_and_after_the_files() {
             .count(),
         3,
         "{cause}"
+    );
+
+    // An encrypted key that the agent holds opens without its passphrase, alone or beside its public half; and
+    // with `IdentitiesOnly` the agent's other keys are not offered.
+    let server = Setup::default().option("LogLevel=DEBUG1").start();
+    let encrypted = server.key("ed25519", "a passphrase");
+    let public = encrypted.with_extension("pub");
+    add_opened(&encrypted, "a passphrase");
+    for file in [&encrypted, &public] {
+        let mut endpoint = server.endpoint_with(vec![file.clone()]);
+        endpoint.agent = AgentUse::OfFiles;
+        open(&endpoint).await;
+    }
+    assert_eq!(
+        server.log().matches("Failed publickey").count(),
+        0,
+        "{}",
+        server.log()
+    );
+    let mut endpoint = server.endpoint_with(vec![server.stranger("ecdsa", "")]);
+    endpoint.agent = AgentUse::OfFiles;
+    let refused = connect(&endpoint, &Events::nowhere(), Arc::new(NoPassphrase)).await;
+    let error = refused.err().expect("a refusal");
+    assert!(
+        !error.cause.as_deref().unwrap().contains("the agent's key"),
+        "{error}"
     );
 }

@@ -1,7 +1,7 @@
 //! The boxes of a run: found, connected to, and asked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -62,6 +62,40 @@ pub struct Remote<'a> {
     sudo: Sudo,
     /// How long the person had been waited for when `until` was set.
     waited: Duration,
+    /// How long the person has been asked what opens a key.
+    asking: Arc<Stopwatch>,
+    /// Why the box let nobody in where it was looked for first.
+    refused: Mutex<Option<Error>>,
+}
+
+/// So long is slept at least where a time that is nearly over may be prolonged.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The time that something takes, which may go on at this moment.
+#[derive(Default)]
+struct Stopwatch(Mutex<(Duration, Option<Instant>)>);
+
+impl Stopwatch {
+    fn during<T>(&self, action: impl FnOnce() -> T) -> T {
+        self.clock().1 = Some(Instant::now());
+        let done = action();
+        let mut clock = self.clock();
+        let took = clock
+            .1
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        clock.0 += took;
+        done
+    }
+
+    fn total(&self) -> Duration {
+        let clock = self.clock();
+        clock.0 + clock.1.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn clock(&self) -> MutexGuard<'_, (Duration, Option<Instant>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<'a> Remote<'a> {
@@ -150,6 +184,8 @@ impl<'a> Remote<'a> {
             until: None,
             sudo: environment.sudo.at(target.to_string()),
             waited: Duration::ZERO,
+            asking: Arc::default(),
+            refused: Mutex::default(),
             target: target.clone(),
         }
     }
@@ -241,14 +277,30 @@ impl<'a> Remote<'a> {
     }
 
     async fn connect_and_ask(&self) -> Result<(Records, Arc<dyn Transport>)> {
-        let connecting = self.connect_or_look_again();
-        let transport = tokio::time::timeout(collect::left(self.until()), connecting)
-            .await
-            .unwrap_or_else(|_| {
-                let late = format!("{} let nobody in before the time was over", self.name);
-                Err(Error::new(ErrorKind::Unreachable, late))
-            })?;
+        let mut connecting = Box::pin(self.connect_or_look_again());
+        let transport = loop {
+            let until = self.until();
+            tokio::select! {
+                connected = &mut connecting => break connected?,
+                // While the person types, the time is not over: look again, but not in a hurry.
+                () = tokio::time::sleep(collect::left(until).max(LOOK_AGAIN)) => {
+                    if collect::left(self.until()).is_zero() {
+                        return Err(self.late());
+                    }
+                }
+            }
+        };
         Ok((self.ask_box(transport.clone()).await, transport))
+    }
+
+    /// What is wrong with a box that has let nobody in when the time is over: what it was the first time, if that is
+    /// known.
+    fn late(&self) -> Error {
+        let first = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        first.clone().unwrap_or_else(|| {
+            let late = format!("{} let nobody in before the time was over", self.name);
+            Error::new(ErrorKind::Unreachable, late)
+        })
     }
 
     /// When the answers have to be there.
@@ -256,7 +308,9 @@ impl<'a> Remote<'a> {
         match self.until {
             None => Instant::now() + collect::TOTAL_DEADLINE,
             // The time in which the person was asked something does not count.
-            Some(until) => until + self.sudo.waited().saturating_sub(self.waited),
+            Some(until) => {
+                until + self.sudo.waited().saturating_sub(self.waited) + self.asking.total()
+            }
         }
     }
 
@@ -334,6 +388,7 @@ impl<'a> Remote<'a> {
             progress: self.environment.progress.clone(),
             known: self.environment.passphrases.clone(),
             tried: Mutex::default(),
+            asking: self.asking.clone(),
         });
         let began = Instant::now();
         let opened = session::connect(&located.endpoint, &self.events, asks).await;
@@ -399,6 +454,7 @@ impl<'a> Remote<'a> {
                 if !target::forget(&self.target, &self.environment.folder) {
                     return Err(error);
                 }
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 let found = locate(self.environment, self.workshop, &self.target).await;
                 *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
                 self.open(&found?).await
@@ -451,7 +507,9 @@ async fn locate(
     let folder = &environment.folder;
     let events = environment.events.of(&target.to_string());
     let mut located = target::locate(target, workshop, folder, identity, &events).await?;
-    located.endpoint.timeout = environment.global.timeout;
+    if let Some(timeout) = environment.global.timeout {
+        located.endpoint.timeout = timeout;
+    }
     Ok(located)
 }
 
@@ -464,10 +522,18 @@ struct AskPassphrase {
     known: Arc<Mutex<HashMap<String, Secret>>>,
     /// What was answered for this box last.
     tried: Mutex<HashMap<String, Secret>>,
+    /// Runs while this box waits for an answer.
+    asking: Arc<Stopwatch>,
 }
 
 impl Passphrase for AskPassphrase {
     fn ask(&self, what: &str) -> Option<Secret> {
+        self.asking.during(|| self.answer(what))
+    }
+}
+
+impl AskPassphrase {
+    fn answer(&self, what: &str) -> Option<Secret> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         let last = tried.get(what).map(Secret::reveal);

@@ -9,7 +9,7 @@ use super::boxes::Remote;
 use crate::error::{Error, ExitCode, Result};
 use crate::quote;
 use crate::target::{Person, ssh};
-use crate::transport::endpoint::{Endpoint, HostKeyPolicy};
+use crate::transport::endpoint::{Agent, Endpoint, HostKeyPolicy};
 use crate::workshop::Secrets;
 
 /// Ends as the command did, so that scripts can build on it; what ended by a signal counts as failed.
@@ -115,7 +115,7 @@ fn options(endpoint: &Endpoint) -> Vec<String> {
     ];
     let identities = endpoint.identities.iter();
     options.extend(identities.map(|file| format!("IdentityFile={}", path(file))));
-    if !endpoint.use_agent {
+    if endpoint.agent != Agent::All {
         options.push("IdentitiesOnly=yes".to_owned());
     }
     match &endpoint.host_key {
@@ -158,7 +158,7 @@ mod tests {
             port: 2222,
             user: "anna".to_owned(),
             identities: vec![identity.into()],
-            use_agent: false,
+            agent: Agent::None,
             unused: Vec::new(),
             password: None,
             host_key: HostKeyPolicy::KnownHosts {

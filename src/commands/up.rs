@@ -8,9 +8,11 @@ use crate::cli;
 use crate::doctor::{self, report::Report};
 use crate::error::{ExitCode, Result};
 use crate::events::BoxResult;
+use crate::facts::Facts;
 use crate::output::{confirm, human};
 use crate::provision::outcome::Up;
-use crate::target::{self, Here, Located, Purpose, Reach, Target, Vagrant};
+use crate::resources::reach::ReachServer;
+use crate::target::{self, Here, Purpose, Target, Vagrant};
 use crate::workshop::{self, Secrets, Source, Workshop};
 
 pub async fn run(environment: &Environment, options: &cli::Up) -> Result<ExitCode> {
@@ -106,12 +108,17 @@ async fn one(
         wait_lock: cli::WAIT_LOCK,
     };
     let alone = turn.is_alone();
+    let remember = || {
+        let remembered = target::remember(&environment.folder, target);
+        // The box is what was asked for; the next command has to name it once more.
+        remembered.unwrap_or_else(|error| turn.events.warning(error.to_string()));
+    };
     if alone && made {
-        target::remember(&environment.folder, target)?;
+        remember();
     }
     let provisioned = provision(environment, &remote, &turn, &options).await?;
     if alone && !made {
-        target::remember(&environment.folder, target)?;
+        remember();
     }
     let mut up = Up::new(&remote.name);
     let mut code = provisioned.outcome.exit_code();
@@ -123,19 +130,15 @@ async fn one(
         up.doctor = Some(report);
     }
     if code == ExitCode::Ready {
-        up.address = address(&remote.located()?, workshop);
+        up.address = address(&provisioned.facts);
     }
     Ok((up, code))
 }
 
-/// Where the laptop reaches the server.
-fn address(located: &Located, workshop: &Workshop) -> Option<String> {
-    let port = workshop.server.port;
-    located.reach.iter().find_map(|way| match way {
-        Reach::Address(host) => Some(format!("http://{host}:{port}")),
-        Reach::Forwarded(ports) => ports
-            .iter()
-            .find(|(guest, _)| *guest == port)
-            .map(|(_, host)| format!("http://127.0.0.1:{host}")),
-    })
+/// Where the laptop has reached the server.
+fn address(facts: &Facts) -> Option<String> {
+    let ways = facts.get::<ReachServer>();
+    let ReachServer(ways) = ways.as_ref().as_ref().ok()?;
+    let way = ways.iter().find(|way| way.failure.is_none())?;
+    Some(format!("http://{}", way.address))
 }

@@ -46,7 +46,7 @@ mod linux {
     use super::super::{CONNECT_TIMEOUT, Located, Provider, Reach, TargetRow, folder};
     use crate::error::{Error, ErrorKind, Result};
     use crate::events::Events;
-    use crate::transport::endpoint::{Endpoint, HostKeyPolicy};
+    use crate::transport::endpoint::{Agent, Endpoint, HostKeyPolicy};
     use crate::workshop::Workshop;
 
     /// The user of a Vagrant box, so that a sandbox is like one.
@@ -90,7 +90,7 @@ mod linux {
                 port: running.port,
                 user: running.spec.user,
                 identities: vec![running.identity],
-                use_agent: false,
+                agent: Agent::None,
                 unused: Vec::new(),
                 password: None,
                 host_key: HostKeyPolicy::Pinned {

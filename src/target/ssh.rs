@@ -202,7 +202,7 @@ fn endpoint(
         port: settings.port.unwrap_or(22),
         user,
         identities: identities(identity, given, settings, person)?,
-        use_agent: !settings.identities_only && !settings.no_agent,
+        agent: settings.agent(),
         unused: settings.unused.clone(),
         password: None,
         host_key: HostKeyPolicy::KnownHosts {

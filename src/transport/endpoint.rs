@@ -16,8 +16,7 @@ pub struct Endpoint {
     pub user: String,
     /// Private keys to offer, in this order, each in OpenSSH or PEM format.
     pub identities: Vec<PathBuf>,
-    /// Whether the agent's identities are offered after the files.
-    pub use_agent: bool,
+    pub agent: Agent,
     /// What OpenSSH's configuration offers beside, and dwenv does not take: named where the login is refused.
     pub unused: Vec<String>,
     /// Offered last, by the methods `password` and `keyboard-interactive`.
@@ -29,6 +28,16 @@ pub struct Endpoint {
     /// The machines on the way there, the nearest first; each is logged in to like any other, and carries
     /// the connection to the next. What stands in their own `via` is not looked at.
     pub via: Vec<Endpoint>,
+}
+
+/// Which identities of the agent are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    None,
+    /// Those of the files in `identities`, whose private halves may be in the agent alone.
+    OfFiles,
+    /// Those first, and after the files all others.
+    All,
 }
 
 /// Which host key is the right one.

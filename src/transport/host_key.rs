@@ -304,7 +304,7 @@ fn unknown(endpoint: &Endpoint, shown: &PublicKey, files: &[PathBuf]) -> Error {
     ))
     .hint(format!(
         "Compare it with what the box itself says (ssh-keygen -lf \
-         /etc/ssh/ssh_host_ed25519_key.pub), then record it: ssh{} -p {} {}",
+         /etc/ssh/ssh_host_ed25519_key.pub), then record it: ssh -o StrictHostKeyChecking=ask{} -p {} {}",
         options(endpoint),
         endpoint.port,
         quote::typed(&format!("{}@{}", endpoint.user, endpoint.host))

@@ -7,10 +7,10 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt};
+use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt, PublicKey as PublicKeyOfAgent};
 
 use super::deadline::Deadline;
-use super::endpoint::Endpoint;
+use super::endpoint::{Agent, Endpoint};
 use super::link::{Link, Stop};
 use super::private_key::{self, PublicKey};
 use super::session::Passphrase;
@@ -69,7 +69,7 @@ impl Login<'_> {
                 Next::HungUp => return Err(Refusal::Refused(self.hung_up())),
             }
         }
-        if self.endpoint.use_agent {
+        if self.endpoint.agent == Agent::All {
             match self.agent()? {
                 Next::In => return Ok("a key of the agent".to_owned()),
                 Next::Continue => {}
@@ -90,8 +90,19 @@ impl Login<'_> {
         let shown = file.display().to_string();
         let text = match read_key(file) {
             Ok(text) => text,
-            Err(reason) => return Ok(self.note(format!("the key {shown} {reason}"))),
+            Err(reason) => {
+                self.note(format!("the key {shown} {reason}"));
+                // The agent may hold what is not in a file.
+                return match sibling_public_key(file) {
+                    Some(public) => self.agents(&shown, &public),
+                    None => Ok(Next::Continue),
+                };
+            }
         };
+        let public = text.reveal().lines().next().and_then(PublicKey::from_line);
+        if let Some(public) = public.filter(|_| self.endpoint.agent != Agent::None) {
+            return self.agents(&shown, &public);
+        }
         let inspected = match private_key::inspect(text.reveal()) {
             Ok(inspected) => inspected,
             Err(reason) => return Ok(self.note(format!("the key {shown} {reason}"))),
@@ -109,6 +120,13 @@ impl Login<'_> {
             Answer::Accepted => Ok(Next::In),
             Answer::HungUp => Ok(self.at_hang_up(format!("the key {shown}"))),
             Answer::Refused(error) if inspected.encrypted && !is_refusal(&error) => {
+                // The server takes it. Where the agent holds it, nobody has to be asked.
+                if let Some(public) = &public {
+                    match self.agents(&shown, public)? {
+                        Next::Continue => {}
+                        ended => return Ok(ended),
+                    }
+                }
                 self.encrypted(&shown, line.as_deref(), &text)
             }
             Answer::Refused(error) if is_refusal(&error) => {
@@ -161,14 +179,24 @@ impl Login<'_> {
         })
     }
 
+    /// Offers the key of this file, if the agent may be asked and holds it.
+    fn agents(&mut self, shown: &str, public: &PublicKey) -> Result<Next, Stop> {
+        if self.endpoint.agent == Agent::None {
+            return Ok(Next::Continue);
+        }
+        let Ok((mut agent, identities)) = self.open_agent() else {
+            return Ok(self.note(format!("no agent answers that might hold the key {shown}")));
+        };
+        let same = |identity: &&PublicKeyOfAgent| identity.blob() == public.blob;
+        match identities.iter().find(same) {
+            Some(identity) => self.agents_key(&mut agent, identity),
+            None => Ok(self.note(format!("the agent does not hold the key {shown}"))),
+        }
+    }
+
+    /// Offers all that the agent holds.
     fn agent(&mut self) -> Result<Next, Stop> {
-        let identities = self.link.session.agent().and_then(|mut agent| {
-            agent.connect()?;
-            agent.list_identities()?;
-            let identities = agent.identities()?;
-            Ok((agent, identities))
-        });
-        let (agent, identities) = match identities {
+        let (mut agent, identities) = match self.open_agent() {
             Ok(found) => found,
             Err(error) => {
                 return Ok(self.note(format!("no agent answers ({})", error.message())));
@@ -177,24 +205,53 @@ impl Login<'_> {
         if identities.is_empty() {
             return Ok(self.note("the agent holds no key".to_owned()));
         }
-        for identity in identities {
-            let what = format!("the agent's key {:?}", identity.comment());
-            if self.refused.iter().any(|blob| blob == identity.blob()) {
-                continue;
-            }
-            let user = &self.endpoint.user;
-            match self.attempt(|_| agent.userauth(user, &identity))? {
-                Answer::Accepted => return Ok(Next::In),
-                Answer::HungUp => return Ok(self.at_hang_up(what)),
-                Answer::Refused(error) if is_refusal(&error) => {
-                    self.note(format!("{what} was refused by the server"));
-                }
-                Answer::Refused(error) => {
-                    self.note(format!("{what} could not be used ({})", error.message()));
-                }
+        for identity in &identities {
+            match self.agents_key(&mut agent, identity)? {
+                Next::Continue => {}
+                ended => return Ok(ended),
             }
         }
         Ok(Next::Continue)
+    }
+
+    fn open_agent(&self) -> Result<(ssh2::Agent, Vec<PublicKeyOfAgent>), ssh2::Error> {
+        let mut agent = self.link.session.agent()?;
+        agent.connect()?;
+        agent.list_identities()?;
+        let identities = agent.identities()?;
+        Ok((agent, identities))
+    }
+
+    /// Offers one key of the agent's, once.
+    fn agents_key(
+        &mut self,
+        agent: &mut ssh2::Agent,
+        identity: &PublicKeyOfAgent,
+    ) -> Result<Next, Stop> {
+        let what = format!("the agent's key {:?}", identity.comment());
+        if self.refused.iter().any(|blob| blob == identity.blob()) {
+            return Ok(Next::Continue);
+        }
+        // libssh2 leaves out of the signature what the token has added to it.
+        let kind = PublicKey::from_blob(identity.blob().to_vec()).map(|public| public.kind);
+        if kind.is_some_and(|kind| kind.starts_with("sk-")) {
+            return Ok(self.note(format!(
+                "{what} is of a hardware token, which dwenv cannot use"
+            )));
+        }
+        let (user, deadline) = (&self.endpoint.user, self.deadline);
+        // An agent may have a person confirm it.
+        match self.attempt(|_| deadline.outside(|| agent.userauth(user, identity)))? {
+            Answer::Accepted => Ok(Next::In),
+            Answer::HungUp => Ok(self.at_hang_up(what)),
+            Answer::Refused(error) if is_refusal(&error) => {
+                self.refused.push(identity.blob().to_vec());
+                Ok(self.note(format!("{what} was refused by the server")))
+            }
+            Answer::Refused(error) => {
+                Ok(self.note(format!("{what} could not be used ({})", error.message())))
+            }
+        }
     }
 
     fn password(&mut self, password: &Secret) -> Result<Next, Stop> {

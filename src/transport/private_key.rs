@@ -86,7 +86,9 @@ fn openssh(text: &str) -> Result<Inspected, String> {
     let blob = fields.bytes().ok_or_else(damaged)?.to_vec();
     let public = PublicKey::from_blob(blob).ok_or_else(damaged)?;
     if public.kind.starts_with("sk-") {
-        return Err("belongs to a hardware token, which works through the agent only".to_owned());
+        return Err(
+            "belongs to a hardware token, which dwenv cannot use: add another key".to_owned(),
+        );
     }
     Ok(Inspected {
         encrypted: cipher != "none",
@@ -176,6 +178,8 @@ mod tests {
         assert!(reason("PuTTY-User-Key-File-3: ssh-ed25519").contains("PuTTY"));
         assert!(reason("ssh-rsa AAAAB3NzaC1yc2E= me").contains("public key"));
         assert!(reason("-----BEGIN OPENSSH PRIVATE KEY-----\n!!").contains("damaged"));
-        assert!(reason(&openssh_key("none", "sk-ssh-ed25519@openssh.com")).contains("agent"));
+        assert!(
+            reason(&openssh_key("none", "sk-ssh-ed25519@openssh.com")).contains("hardware token")
+        );
     }
 }

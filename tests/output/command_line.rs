@@ -1,7 +1,5 @@
 //! The command line, its help, and its questions.
 
-use std::time::Duration;
-
 use dwenv::cli::{Cli, Command, command, format_asked};
 use dwenv::error::{Error, ErrorKind, ExitCode};
 use dwenv::events::BoxResult;
@@ -43,7 +41,7 @@ fn options_for_every_command_stand_before_or_behind_it() {
     assert_eq!(cli.global.targets, ["a", "b"]);
     assert_eq!(cli.global.format, Format::Json);
     assert_eq!(cli.global.verbosity(), Verbosity::Verbose);
-    assert_eq!(cli.global.timeout, Duration::from_secs(10));
+    assert_eq!(cli.global.timeout, None);
     assert_eq!(
         parse("dwenv --target a doctor").unwrap().global.targets,
         ["a"]
@@ -127,7 +125,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
           --target <TARGET>    Use this box; can be given several times
           --identity <FILE>    Log in to the box with this private key
           --timeout <TIME>     Give up on a box that has not let us in after this
-                               long, such as `30s` or `2m` [default: 10s]
+                               long, such as `30s` or `2m`
           --format <FORMAT>    How results are told; junit and markdown are for
                                `doctor` only [default: human] [possible values:
                                human, json, ndjson, junit, markdown]
@@ -200,7 +198,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
               Give up on a box that has not let us in after this long, such as `30s`
               or `2m`
 
-              [default: 10s]
+              Default: `ConnectTimeout` in `~/.ssh/config`, else 10s.
 
           --format <FORMAT>
               How results are told; junit and markdown are for `doctor` only

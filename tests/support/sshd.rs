@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dwenv::events::{Event, Events};
-use dwenv::transport::endpoint::{Endpoint, HostKeyPolicy};
+use dwenv::transport::endpoint::{Agent, Endpoint, HostKeyPolicy};
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -226,7 +226,7 @@ impl Sshd {
             port: self.port,
             user: "root".to_owned(),
             identities,
-            use_agent: false,
+            agent: Agent::None,
             unused: Vec::new(),
             password: None,
             host_key: HostKeyPolicy::KnownHosts {

@@ -94,7 +94,7 @@ pub async fn run(
             let mut output = finished.stdout;
             let logs = variables.iter().any(|(name, _)| *name == "VAGRANT_LOG");
             if logs || !finished.status.success() {
-                output.push_str(&finished.stderr);
+                output.push_str(&without_log(&finished.stderr));
             }
             if let Some(end) = (0..=LONGEST)
                 .rev()
@@ -110,6 +110,15 @@ pub async fn run(
         Err(NotRun::Start(error)) => Record::refused(format!("{}: {error}", path.display())),
         Err(NotRun::TimedOut) => Record::timed_out(),
     }
+}
+
+/// Vagrant's log tells its variables too, and a token for a box catalogue is one of them: of the log is kept what it
+/// says of its Ruby.
+fn without_log(stderr: &str) -> String {
+    let is_kept =
+        |line: &&str| !line.trim_start().starts_with("INFO ") || line.contains("Ruby version: ");
+    let kept = stderr.lines().filter(is_kept);
+    kept.map(|line| format!("{line}\n")).collect()
 }
 
 fn find(name: &str) -> Option<PathBuf> {
@@ -151,6 +160,14 @@ fn without_login(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_vagrants_log_only_its_ruby_is_recorded() {
+        let said = " INFO global: Vagrant version: 2.4.9\n INFO global: Ruby version: 3.3.8\n \
+                    INFO global: VAGRANT_CLOUD_TOKEN=\"canary\"\n INFO manager: plugins\nVagrant failed to resolve\n";
+        let kept = " INFO global: Ruby version: 3.3.8\nVagrant failed to resolve\n";
+        assert_eq!(without_log(said), kept);
+    }
 
     #[test]
     fn a_proxys_password_is_not_recorded() {

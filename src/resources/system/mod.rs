@@ -54,8 +54,11 @@ const CHECKS: &[Check] = &[
 /// Free space below which a workshop soon gets stuck, and below which nothing installs.
 const SCARCE_KB: u64 = 2_000_000;
 const FULL_KB: u64 = 500_000;
-/// What sudo says where a password would do.
-const WANTS_PASSWORD: &str = "a password is required";
+/// What sudo says where a password would do, and what its successor in Rust says.
+const WANTS_PASSWORD: [&str; 2] = [
+    "a password is required",
+    "interactive authentication is required",
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Drift {
@@ -119,7 +122,7 @@ impl Resource for System {
                 status: Status::Fail,
                 summary: format!("{user} cannot become root without a password: {said}"),
                 remedy: Some(Remedy {
-                    text: if said.contains(WANTS_PASSWORD) {
+                    text: if WANTS_PASSWORD.iter().any(|words| said.contains(words)) {
                         format!(
                             "Run it on a terminal, where dwenv asks for {user}'s password, or name a file that holds it with `--sudo-password-file`. Or allow {user} to use sudo without one, logged in as somebody who may"
                         )

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::names::SshAddress;
 use crate::error::Result;
+use crate::transport::endpoint::Agent;
 
 /// Which host is asked for. What the person gave on the command line goes before any file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +68,18 @@ pub struct Settings {
     pub unused: Vec<String>,
     /// Whether some line speaks of this host in particular, and not only of every host.
     pub named: bool,
+}
+
+impl Settings {
+    /// `IdentitiesOnly` chooses among the agent's keys, and does not do without it.
+    #[must_use]
+    pub fn agent(&self) -> Agent {
+        match (self.no_agent, self.identities_only) {
+            (true, _) => Agent::None,
+            (false, true) => Agent::OfFiles,
+            (false, false) => Agent::All,
+        }
+    }
 }
 
 /// Reads what `text` says about a host. `origin` is what messages call the text.

@@ -39,6 +39,15 @@ const HEEDED: &[&str] = &[
 /// Those of them that are only named where the login is refused.
 const ONLY_NAMED: &[&str] = &["certificatefile", "pkcs11provider"];
 
+/// Those that only have to do with which keys are offered, and how long that may take: where only ssh can tell
+/// whether they hold, they are passed over, and named like those above.
+const OF_KEYS: &[&str] = &[
+    "identityagent",
+    "identityfile",
+    "identitiesonly",
+    "connecttimeout",
+];
+
 /// Whether the lines that follow speak of the host.
 #[derive(Clone)]
 enum Applies {
@@ -102,6 +111,9 @@ impl<'a> Reader<'a> {
                     Applies::Yes => self.option(&line)?,
                     Applies::No => {}
                     Applies::Unclear(_) if ONLY_NAMED.contains(&keyword) => {}
+                    Applies::Unclear(_) if OF_KEYS.contains(&keyword) => {
+                        self.found.unused.push(unused(&line));
+                    }
                     Applies::Unclear(refusal) => return Err(refusal.clone()),
                 },
                 _ => {}

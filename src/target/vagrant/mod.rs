@@ -284,6 +284,7 @@ impl Vagrant {
         };
         let via = ssh::way(&settings, name, &person)?;
         let reach = reach(&settings, &entry.provider, workshop);
+        let agent = settings.agent();
         Ok(Located {
             endpoint: Endpoint {
                 name: target.to_string(),
@@ -291,7 +292,7 @@ impl Vagrant {
                 port: settings.port.unwrap_or(22),
                 user: settings.user.unwrap_or_else(|| "vagrant".to_owned()),
                 identities: settings.identity_files.unwrap_or_default(),
-                use_agent: !settings.identities_only && !settings.no_agent,
+                agent,
                 unused: settings.unused,
                 password: None,
                 host_key: HostKeyPolicy::Pinned {
