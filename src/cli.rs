@@ -115,7 +115,7 @@ pub struct Global {
 
     /// Give up on a box that has not let us in after this long, such as `30s` or `2m`
     ///
-    /// Default: `ConnectTimeout` in `~/.ssh/config`, else 10s.
+    /// Default: 10s, or up to 60s by `ConnectTimeout` in `~/.ssh/config`.
     #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
     pub timeout: Option<Duration>,
 

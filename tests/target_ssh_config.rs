@@ -124,7 +124,7 @@ fn another_way_to_log_in_is_remembered_by_its_name_and_place() {
         other_box.unused,
         ["`IdentityAgent` (config:2)", "`IdentitiesOnly` (config:3)"]
     );
-    assert!(!other_box.identities_only);
+    assert!(other_box.identities_only && !other_box.no_agent);
 }
 
 #[test]

@@ -135,7 +135,7 @@ async fn each_machine_has_its_own_host_key_policy() {
         "{error}"
     );
     assert!(
-        error.hints[0].contains("ssh -J gate -p "),
+        error.hints[0].contains("ssh -o StrictHostKeyChecking=ask -J gate -p "),
         "{:?}",
         error.hints
     );

@@ -26,7 +26,7 @@ use crate::resources::units::Units;
 use crate::resources::{self, Context};
 use crate::secret::Secret;
 use crate::target::laptop::Os;
-use crate::target::{self, Located, Provider, Target};
+use crate::target::{self, CONNECT_TIMEOUT, Located, Provider, Target};
 use crate::transport::Transport;
 use crate::transport::session::{self, Passphrase};
 use crate::workshop::Workshop;
@@ -67,6 +67,9 @@ pub struct Remote<'a> {
     /// Why the box let nobody in where it was looked for first.
     refused: Mutex<Option<Error>>,
 }
+
+/// The longest that a box is waited for where `--timeout` does not say so.
+const LONGEST_USUAL: Duration = Duration::from_secs(60);
 
 /// So long is slept at least where a time that is nearly over may be prolonged.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -507,9 +510,12 @@ async fn locate(
     let folder = &environment.folder;
     let events = environment.events.of(&target.to_string());
     let mut located = target::locate(target, workshop, folder, identity, &events).await?;
-    if let Some(timeout) = environment.global.timeout {
-        located.endpoint.timeout = timeout;
-    }
+    // OpenSSH's ConnectTimeout is for less than a login and all that is asked later: a short one is not heeded.
+    let usual = located
+        .endpoint
+        .timeout
+        .clamp(CONNECT_TIMEOUT, LONGEST_USUAL);
+    located.endpoint.timeout = environment.global.timeout.unwrap_or(usual);
     Ok(located)
 }
 

@@ -140,10 +140,14 @@ async fn ask_shell(
     let failure = match sudo.within(until, asked).await {
         Some(Ok(())) => None,
         Some(Err(error)) => Some(error.to_string()),
-        None => Some(format!(
-            "the box did not answer within {} s",
-            deadline.as_secs_f64().ceil()
-        )),
+        None => {
+            let late = (program::OVERDUE.to_owned(), Record::timed_out());
+            answers.records.push(late);
+            Some(format!(
+                "the box did not answer within {} s",
+                deadline.as_secs_f64().ceil()
+            ))
+        }
     };
     for (id, record) in &mut answers.records {
         let asked = probes.iter().find(|probe| probe.id == *id);

@@ -100,7 +100,9 @@ fn other_files() -> String {
     format!(
         r#"others() {{
   for file in {OTHERS}; do
-    if [ "$file" = {SOURCES} ] || ! grep -qsE "$1" "$file" || grep -qi '^Enabled:[[:space:]]*no' "$file"; then continue; fi
+    if [ "$file" = {SOURCES} ] || ! grep -qsE "$1" "$file"; then continue; fi
+    # apt passes over a source that is switched off.
+    if [ "$(grep -c '^Types:' "$file")" = 1 ] && grep -qiE '^Enabled:[[:space:]]*(no|false|off|0)' "$file"; then continue; fi
     echo "$file"
   done
 }}"#

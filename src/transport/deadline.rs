@@ -12,8 +12,8 @@ pub(super) struct Deadline {
 
 struct Clock {
     started: Instant,
-    /// Set while a person is being asked.
-    stopped: Option<Instant>,
+    /// Set while a person is being asked: since when, and how long that may take at most.
+    stopped: Option<(Instant, Duration)>,
 }
 
 impl Deadline {
@@ -35,10 +35,8 @@ impl Deadline {
     /// What is left; nothing once it is over.
     pub(super) fn left(&self) -> Option<Duration> {
         let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent = clock
-            .stopped
-            .unwrap_or_else(Instant::now)
-            .saturating_duration_since(clock.started);
+        let uncounted = clock.stopped.map_or(Duration::ZERO, uncounted);
+        let spent = clock.started.elapsed().saturating_sub(uncounted);
         self.allowed
             .checked_sub(spent)
             .filter(|left| !left.is_zero())
@@ -46,7 +44,12 @@ impl Deadline {
 
     /// Does something whose time does not count, such as waiting for a person to type.
     pub(super) fn outside<T>(&self, ask: impl FnOnce() -> T) -> T {
-        self.stop();
+        self.outside_for(Duration::MAX, ask)
+    }
+
+    /// The same for what nobody may answer: what it takes longer than that counts again.
+    pub(super) fn outside_for<T>(&self, longest: Duration, ask: impl FnOnce() -> T) -> T {
+        self.stop(longest);
         let answer = ask();
         self.resume();
         answer
@@ -65,17 +68,22 @@ impl Deadline {
         }
     }
 
-    fn stop(&self) {
+    fn stop(&self, longest: Duration) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.stopped = Some(Instant::now());
+        clock.stopped = Some((Instant::now(), longest));
     }
 
     fn resume(&self) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stopped) = clock.stopped.take() {
-            clock.started += stopped.elapsed();
+            clock.started += uncounted(stopped);
         }
     }
+}
+
+/// How much of a pause does not count.
+fn uncounted((since, longest): (Instant, Duration)) -> Duration {
+    since.elapsed().min(longest)
 }
 
 #[cfg(test)]
@@ -87,6 +95,16 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(200));
         deadline.outside(|| std::thread::sleep(Duration::from_millis(300)));
         assert!(deadline.left().is_some());
+    }
+
+    #[test]
+    fn what_nobody_answers_is_over_some_time() {
+        let deadline = Deadline::after(Duration::from_millis(200));
+        deadline.outside_for(Duration::from_millis(50), || {
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(deadline.left(), None);
+        });
+        assert_eq!(deadline.left(), None);
     }
 
     #[test]

@@ -323,10 +323,10 @@ fn vouched_for(endpoint: &Endpoint, shown: &PublicKey, authority: &Known) -> Err
         fingerprint(shown)
     ))
     .hint(format!(
-        "Compare it with what the box itself says (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record \
-         it as a key of its own: ssh-keyscan -p {} {} >>~/.ssh/known_hosts",
-        endpoint.port,
-        quote::typed(&endpoint.host)
+        "Compare it with what the box itself says (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add it to \
+         known_hosts as a key of its own: {} {}",
+        filed_under(endpoint),
+        shown.line()
     ))
 }
 

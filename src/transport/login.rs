@@ -6,6 +6,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt, PublicKey as PublicKeyOfAgent};
 
@@ -109,6 +110,12 @@ impl Login<'_> {
         };
         // Beside a PEM key the public half stands in a file of its own, if anywhere.
         let public = inspected.public.or_else(|| sibling_public_key(file));
+        if public
+            .as_ref()
+            .is_some_and(|public| self.refused.contains(&public.blob))
+        {
+            return Ok(self.note(format!("the key {shown} was offered before")));
+        }
         let line = public.as_ref().map(PublicKey::line);
         if inspected.encrypted && line.is_none() {
             return self.encrypted(&shown, None, &text);
@@ -241,7 +248,9 @@ impl Login<'_> {
         }
         let (user, deadline) = (&self.endpoint.user, self.deadline);
         // An agent may have a person confirm it.
-        match self.attempt(|_| deadline.outside(|| agent.userauth(user, identity)))? {
+        match self
+            .attempt(|_| deadline.outside_for(CONFIRMING, || agent.userauth(user, identity)))?
+        {
             Answer::Accepted => Ok(Next::In),
             Answer::HungUp => Ok(self.at_hang_up(what)),
             Answer::Refused(error) if is_refusal(&error) => {
@@ -249,6 +258,8 @@ impl Login<'_> {
                 Ok(self.note(format!("{what} was refused by the server")))
             }
             Answer::Refused(error) => {
+                // Whoever did not confirm it is not asked again.
+                self.refused.push(identity.blob().to_vec());
                 Ok(self.note(format!("{what} could not be used ({})", error.message())))
             }
         }
@@ -335,6 +346,9 @@ impl Login<'_> {
 }
 
 const PASSWORD_EXPIRED: i32 = -15;
+
+/// How long a person may take to have the agent use a key.
+const CONFIRMING: Duration = Duration::from_secs(60);
 
 /// How often a passphrase is asked for, as OpenSSH does: it is typed unseen.
 const PASSPHRASES: usize = 3;

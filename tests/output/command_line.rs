@@ -198,7 +198,7 @@ fn help_is_for_people_who_never_used_a_terminal() {
               Give up on a box that has not let us in after this long, such as `30s`
               or `2m`
 
-              Default: `ConnectTimeout` in `~/.ssh/config`, else 10s.
+              Default: 10s, or up to 60s by `ConnectTimeout` in `~/.ssh/config`.
 
           --format <FORMAT>
               How results are told; junit and markdown are for `doctor` only

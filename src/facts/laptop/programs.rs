@@ -88,7 +88,9 @@ pub async fn run(
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
     let words: Vec<&str> = filled.iter().map(String::as_str).collect();
-    let command = program::command(&path, &words, None, &environment);
+    let mut command = program::command(&path, &words, None, &environment);
+    // With it the log has another form.
+    command.env_remove("VAGRANT_LOG_TIMESTAMP");
     match program::capture(command, deadline).await {
         Ok(finished) => {
             let mut output = finished.stdout;
@@ -115,8 +117,14 @@ pub async fn run(
 /// Vagrant's log tells its variables too, and a token for a box catalogue is one of them: of the log is kept what it
 /// says of its Ruby.
 fn without_log(stderr: &str) -> String {
-    let is_kept =
-        |line: &&str| !line.trim_start().starts_with("INFO ") || line.contains("Ruby version: ");
+    let is_log = |line: &str| {
+        let level = ["INFO ", "DEBUG "];
+        level
+            .iter()
+            .any(|level| line.trim_start().starts_with(level))
+            || line.contains("VAGRANT_") && line.contains('=')
+    };
+    let is_kept = |line: &&str| !is_log(line) || line.contains("Ruby version: ");
     let kept = stderr.lines().filter(is_kept);
     kept.map(|line| format!("{line}\n")).collect()
 }

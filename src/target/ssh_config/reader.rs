@@ -40,7 +40,7 @@ const HEEDED: &[&str] = &[
 const ONLY_NAMED: &[&str] = &["certificatefile", "pkcs11provider"];
 
 /// Those that only have to do with which keys are offered, and how long that may take: where only ssh can tell
-/// whether they hold, they are passed over, and named like those above.
+/// whether they hold, they are named where the login is refused.
 const OF_KEYS: &[&str] = &[
     "identityagent",
     "identityfile",
@@ -111,15 +111,27 @@ impl<'a> Reader<'a> {
                     Applies::Yes => self.option(&line)?,
                     Applies::No => {}
                     Applies::Unclear(_) if ONLY_NAMED.contains(&keyword) => {}
-                    Applies::Unclear(_) if OF_KEYS.contains(&keyword) => {
-                        self.found.unused.push(unused(&line));
-                    }
+                    Applies::Unclear(_) if OF_KEYS.contains(&keyword) => self.of_keys(&line),
                     Applies::Unclear(refusal) => return Err(refusal.clone()),
                 },
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Of what may hold and chooses keys, what forbids some is heeded: none is offered that should not be.
+    fn of_keys(&mut self, line: &Line) {
+        self.found.unused.push(unused(line));
+        match line.keyword.as_str() {
+            "identityagent" if says(line, "none") => {
+                self.found.no_agent.get_or_insert(true);
+            }
+            "identitiesonly" if says(line, "yes") => {
+                self.found.identities_only.get_or_insert(true);
+            }
+            _ => {}
+        }
     }
 
     fn host(&mut self, line: &Line) {
