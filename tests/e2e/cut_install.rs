@@ -82,8 +82,11 @@ fn a_box_that_loses_its_power_while_packages_are_written_has_them_written_again(
     assert!(file(NEW_CLUSTER).exists() && file(POLICY).exists());
     // What a disk may make of it. The container's killed processes had written it all.
     for path in ["usr/bin/containerd", "usr/sbin/dockerd"] {
-        let lost = std::fs::File::create(file(path)).expect("a file of a package");
-        lost.set_len(4096).expect("zeros");
+        // A new file: a process that was killed may not have ended, and has the old one open.
+        let lost = file(&format!("{path}.lost"));
+        let zeros = std::fs::File::create(&lost).expect("a file");
+        zeros.set_len(4096).expect("zeros");
+        std::fs::rename(lost, file(path)).expect("a file of a package");
     }
     it.start_machine();
     it.doctor()
