@@ -1,21 +1,19 @@
 //! The boxes of a run: found, connected to, and asked.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt;
 
 use super::Environment;
+use super::passphrase::{AskPassphrase, Stopwatch};
 use crate::date::seconds_since_1970;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events};
 use crate::facts::laptop::Program;
 use crate::facts::sudo::Sudo;
 use crate::facts::{Fact, Facts, Probe, Record, RecordStatus, Records, collect, here, laptop};
-use crate::output::Output;
-use crate::output::progress::Progress;
 use crate::provision;
 use crate::resources::clock::Clock;
 use crate::resources::postgres::facts::Clusters;
@@ -24,11 +22,10 @@ use crate::resources::server::facts::Http;
 use crate::resources::system::{Connection, ConnectionFailure};
 use crate::resources::units::Units;
 use crate::resources::{self, Context};
-use crate::secret::Secret;
 use crate::target::laptop::Os;
 use crate::target::{self, CONNECT_TIMEOUT, Located, Provider, Target};
 use crate::transport::Transport;
-use crate::transport::session::{self, Passphrase};
+use crate::transport::session;
 use crate::workshop::Workshop;
 
 /// The script that waits for the box's services ends by itself before that.
@@ -73,33 +70,6 @@ const LONGEST_USUAL: Duration = Duration::from_secs(60);
 
 /// So long is slept at least where a time that is nearly over may be prolonged.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// The time that something takes, which may go on at this moment.
-#[derive(Default)]
-struct Stopwatch(Mutex<(Duration, Option<Instant>)>);
-
-impl Stopwatch {
-    fn during<T>(&self, action: impl FnOnce() -> T) -> T {
-        self.clock().1 = Some(Instant::now());
-        let done = action();
-        let mut clock = self.clock();
-        let took = clock
-            .1
-            .take()
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        clock.0 += took;
-        done
-    }
-
-    fn total(&self) -> Duration {
-        let clock = self.clock();
-        clock.0 + clock.1.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    fn clock(&self) -> MutexGuard<'_, (Duration, Option<Instant>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl<'a> Remote<'a> {
     /// Looks where the box is. That it cannot be found is told when it is asked for.
@@ -517,48 +487,4 @@ async fn locate(
         .clamp(CONNECT_TIMEOUT, LONGEST_USUAL);
     located.endpoint.timeout = environment.global.timeout.unwrap_or(usual);
     Ok(located)
-}
-
-/// Asks the person at the terminal, one question after the other, and about each key until somebody knows what opens it:
-/// what was typed for one box is tried for the others.
-struct AskPassphrase {
-    output: Arc<Output>,
-    progress: Arc<Mutex<Progress>>,
-    /// By what was asked.
-    known: Arc<Mutex<HashMap<String, Secret>>>,
-    /// What was answered for this box last.
-    tried: Mutex<HashMap<String, Secret>>,
-    /// Runs while this box waits for an answer.
-    asking: Arc<Stopwatch>,
-}
-
-impl Passphrase for AskPassphrase {
-    fn ask(&self, what: &str) -> Option<Secret> {
-        self.asking.during(|| self.answer(what))
-    }
-}
-
-impl AskPassphrase {
-    fn answer(&self, what: &str) -> Option<Secret> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = tried.get(what).map(Secret::reveal);
-        // What this box has not heard yet: perhaps somebody has been asked since.
-        let news = known.get(what).filter(|it| last != Some(it.reveal()));
-        let given = match news {
-            Some(secret) => secret.clone(),
-            None => {
-                let question = match last {
-                    None => format!("Passphrase of {what}"),
-                    Some(_) => format!("That does not open it. Passphrase of {what}"),
-                };
-                let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-                progress.suspend(|| self.output.passphrase(&question))?
-            }
-        };
-        known.insert(what.to_owned(), given.clone());
-        tried.insert(what.to_owned(), given.clone());
-        // No key has an empty one: who types none has none, for the other boxes neither.
-        Some(given).filter(|given| !given.reveal().is_empty())
-    }
 }

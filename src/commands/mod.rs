@@ -8,6 +8,7 @@ mod down;
 mod explain;
 mod init;
 mod lint;
+mod passphrase;
 mod provision;
 mod room;
 mod schema;

@@ -340,6 +340,14 @@ mod tests {
     use super::*;
     use crate::facts::Record;
 
+    /// What is read of a part of the probe that said this.
+    fn observed(output: &std::process::Output) -> Dpkg {
+        let said = String::from_utf8_lossy(&output.stdout);
+        let mut records = Records::default();
+        records.insert(Dpkg::PROBE, Record::done(format!("{said}end")));
+        Dpkg::observe(&records).expect("what is understood")
+    }
+
     /// A cleaned image has not every lock's file; the wait for the others goes on.
     #[cfg(target_os = "linux")]
     #[test]
@@ -370,11 +378,8 @@ mod tests {
             .args(["-c", hold, &place("lock"), &script])
             .output()
             .unwrap();
-        let mut records = Records::default();
-        let said = String::from_utf8(output.stdout).unwrap();
-        records.insert(Dpkg::PROBE, Record::done(format!("{said}end")));
-        let found = Dpkg::observe(&records).unwrap();
-        assert_eq!(found.holders.len(), 1, "{said}");
+        let found = observed(&output);
+        assert_eq!(found.holders.len(), 1, "{output:?}");
         assert_eq!(found.holders[0].seconds, 0);
     }
 
@@ -391,10 +396,7 @@ mod tests {
             .arg(file.path())
             .output()
             .unwrap();
-        let mut records = Records::default();
-        let said = String::from_utf8(output.stdout).unwrap();
-        records.insert(Dpkg::PROBE, Record::done(format!("{said}end")));
-        let found = Dpkg::observe(&records).unwrap();
+        let found = observed(&output);
         let state = |name: &str, state: &str| (name.to_owned(), state.to_owned());
         assert_eq!(
             found.unfinished,

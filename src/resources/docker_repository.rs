@@ -32,7 +32,7 @@ enum Key {
     Missing,
     /// It is not the file whose fingerprint was verified when the repository was set up.
     Changed,
-    // What was set up before digests were noted counts as verified: it was.
+    /// What was set up before digests were noted counts as this: it was.
     Verified,
 }
 

@@ -267,18 +267,8 @@ fn the_settings_of_a_network_come_and_go_as_a_whole_wherever_a_run_is_cut() {
 
 /// The steps of the plan.
 fn planned(it: &Workbox) -> Vec<String> {
-    let plan = it.dwenv(&[
-        "provision",
-        "--plan",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ]);
-    let plan = plan.json();
-    let changes = plan["changes"].as_array().expect("changes");
     let title = |change: &Value| change["title"].as_str().expect("a title").to_owned();
-    changes.iter().map(title).collect()
+    it.planned().iter().map(title).collect()
 }
 
 /// How the line begins that says that a step begins: the rest may stand in the next one.

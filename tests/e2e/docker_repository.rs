@@ -223,16 +223,7 @@ fn the_distributions_docker_makes_way_in_a_step_that_is_shown() {
     seen.exit(0).says("Replace docker.io, docker-cli,");
     seen.says("by Docker's own packages");
     // The repository is not there yet, so apt knows nothing of it, and that is said.
-    let plan = it.dwenv(&[
-        "provision",
-        "--plan",
-        "--format",
-        "json",
-        "--target",
-        "sandbox",
-    ]);
-    let plan = plan.json();
-    let changes = plan["changes"].as_array().expect("changes");
+    let changes = it.planned();
     let replaces = |change: &&Value| {
         change["title"]
             .as_str()

@@ -136,6 +136,20 @@ impl Workbox {
         command
     }
 
+    /// The changes that provision would make.
+    pub fn planned(&self) -> Vec<Value> {
+        let line = [
+            "provision",
+            "--plan",
+            "--format",
+            "json",
+            "--target",
+            "sandbox",
+        ];
+        let plan = self.dwenv(&line).json();
+        plan["changes"].as_array().expect("changes").clone()
+    }
+
     /// Runs dwenv to its end.
     pub fn dwenv(&self, arguments: &[&str]) -> Ran {
         self.start(arguments).wait()
