@@ -94,8 +94,9 @@ fn compare(workshop: &Workshop) -> String {
         ));
     }
     if workshop.venue.apt_mirror.is_some() {
+        // Who logs in to an archive, and how, stays in the box.
         script.push_str(&format!(
-            r"grep -shE '^(deb|URIs:)' {} | grep -oE '{ARCHIVE}([[:space:]]|$)' | sort -u | sed 's/^/archive /'
+            r"grep -shE '^(deb|URIs:)' {} | grep -oE '{ARCHIVE}([[:space:]]|$)' | sed -E 's#://[^/@]*@#://#; s/^/archive /' | sort -u
 ",
             SOURCES.join(" ")
         ));
@@ -159,5 +160,31 @@ impl Fact for Found {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn an_archives_password_stays_in_the_box() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sources.list").display().to_string();
+        let line = "deb http://anna:canary@mirror.lab/debian trixie main\ndeb http://mirror.lab/debian trixie-updates main\n";
+        std::fs::write(&file, line).unwrap();
+        let mut workshop = Workshop::builtin().unwrap();
+        workshop.venue.apt_mirror = Some("http://other.lab".to_owned());
+        let script = compare(&workshop).replace(SOURCES[0], &file);
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said.matches("archive http://mirror.lab/debian").count(),
+            1,
+            "{said}"
+        );
+        assert!(!said.contains("canary"), "{said}");
     }
 }

@@ -66,13 +66,13 @@ pub fn plan(workshop: &Workshop, facts: &Facts, drift: &Drift) -> Plan {
             )
             .showing(new_files(&files, paths, found))
         }
-        Drift::OtherArchives(_) => {
+        Drift::OtherArchives(others) => {
             let mirror = workshop.venue.apt_mirror.as_deref().unwrap_or_default();
             Plan::script(
                 format!("Have apt install from {mirror}"),
                 mirror_script(mirror),
             )
-            .showing(vec![other_archives(&found.archives, mirror)])
+            .showing(vec![other_archives(others, mirror)])
         }
         Drift::DockerUntold(paths) => match host.as_ref() {
             Ok(host) => tell_docker(workshop, found, host, paths),
@@ -176,11 +176,11 @@ fn tell_docker(workshop: &Workshop, found: &Found, host: &Host, paths: &[String]
 }
 
 /// The addresses that the mirror takes the place of.
-fn other_archives(archives: &[String], mirror: &str) -> Difference {
-    let others = archives.iter().filter(|url| !url.starts_with(mirror));
+fn other_archives(others: &[String], mirror: &str) -> Difference {
+    let line = |url: &String| format!("-{url}\n+{mirror}/…\n");
     Difference {
         subject: "apt's sources".to_owned(),
-        text: others.map(|url| format!("-{url}\n+{mirror}/…\n")).collect(),
+        text: others.iter().map(line).collect(),
     }
 }
 
